@@ -1,0 +1,1 @@
+//! A node of Curfew, the highly available session cluster.
