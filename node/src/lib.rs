@@ -1,1 +1,10 @@
 //! A node of Curfew, the highly available session cluster.
+//!
+//! Calls go down, facts come up: `api` asks `actors`, they propose through `raft`, the state applies, and what it has to say travels up as
+//! events through `feed`. ARCHITECTURE.md draws the rooms and the arrows; `tests/tidy.rs` holds the code to it.
+
+#![forbid(unsafe_code)]
+
+pub mod codec;
+pub mod command;
+pub mod domain;
