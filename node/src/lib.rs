@@ -8,3 +8,4 @@
 pub mod codec;
 pub mod command;
 pub mod domain;
+pub mod propose;
