@@ -7,4 +7,6 @@
 
 pub mod codec;
 pub mod command;
+pub mod dice;
 pub mod domain;
+pub mod secret;
