@@ -9,4 +9,5 @@ pub mod codec;
 pub mod command;
 pub mod dice;
 pub mod domain;
+pub mod propose;
 pub mod secret;
