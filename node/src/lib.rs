@@ -7,4 +7,7 @@
 
 pub mod codec;
 pub mod command;
+pub mod dice;
 pub mod domain;
+pub mod propose;
+pub mod secret;
