@@ -8,5 +8,7 @@
 pub mod clock;
 pub mod codec;
 pub mod command;
+pub mod dice;
 pub mod domain;
 pub mod propose;
+pub mod secret;
