@@ -12,3 +12,4 @@ pub mod dice;
 pub mod domain;
 pub mod propose;
 pub mod secret;
+pub mod state;
