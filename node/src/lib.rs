@@ -11,3 +11,4 @@ pub mod dice;
 pub mod domain;
 pub mod propose;
 pub mod secret;
+pub mod store;
