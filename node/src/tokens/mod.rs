@@ -13,6 +13,10 @@ mod session_token;
 mod verify;
 
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
 mod wycheproof;
 
 pub use api_key::{hash_key, keys_equal};

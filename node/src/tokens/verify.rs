@@ -262,3 +262,184 @@ fn audience(claims: &Map<String, Value>) -> Result<Vec<String>, VerifyError> {
         None => Err(wrong),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Factor, Policy, Session, TokenHash};
+    use crate::tokens::fixtures::{NOW, NOW_SECONDS, claims, expect, header, keys, mint, object, session, sign, with};
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_was_minted_verifies_and_says_what_was_meant() {
+        let keys = keys();
+        let minted = keys.mint(mint(&session(), &Policy::default())).unwrap();
+        let expected = Verified {
+            sid: session().id,
+            rev: 4711,
+            sub: "user-123".to_owned(),
+            kid: keys.signing_kid().unwrap().to_owned(),
+            iat: NOW_SECONDS,
+            exp: NOW_SECONDS + 300,
+            expired: false,
+            audience: vec!["billing".to_owned()],
+            jti: "AwMDAwMDAwMDAwMDAwMDAw".to_owned(),
+        };
+        assert_eq!(keys.verify(&minted.jwt, expect()), Ok(expected));
+    }
+
+    #[test]
+    fn who_asks_for_no_audience_learns_whom_it_is_for() {
+        let (keys, session) = (keys(), Session { audience: vec!["a".to_owned(), "b".to_owned()], ..session() });
+        let minted = keys.mint(mint(&session, &Policy::default())).unwrap();
+        let anyone = Expect { audience: None, ..expect() };
+        assert_eq!(keys.verify(&minted.jwt, anyone).unwrap().audience, session.audience);
+        assert_eq!(keys.verify(&minted.jwt, Expect { audience: Some("b"), ..anyone }).map(|verified| verified.rev), Ok(4711));
+        assert_eq!(keys.verify(&minted.jwt, Expect { audience: Some("c"), ..anyone }), Err(VerifyError::Audience));
+        assert_eq!(keys.verify(&minted.jwt, Expect { issuer: "https://other.example", ..anyone }), Err(VerifyError::Issuer));
+    }
+
+    /// `now < exp + leeway`, to the millisecond (RFC 7519 section 4.1.4: refused on or after).
+    #[test]
+    fn a_jwt_ends_exactly_when_it_says() {
+        let keys = keys();
+        let jwt = keys.mint(mint(&session(), &Policy::default())).unwrap().jwt;
+        let exp_ms = (NOW_SECONDS + 300) * 1000;
+        for (leeway_seconds, now_ms, expired) in
+            [(0, exp_ms - 1, false), (0, exp_ms, true), (5, exp_ms + 4_999, false), (5, exp_ms + 5_000, true), (5, u64::MAX, true)]
+        {
+            let expect = Expect { leeway_seconds, now: Moment(now_ms), ..expect() };
+            let verdict = keys.verify(&jwt, expect).map(|verified| verified.expired);
+            assert_eq!(verdict, if expired { Err(VerifyError::Expired) } else { Ok(false) }, "{leeway_seconds} {now_ms}");
+            let for_exchange = keys.verify(&jwt, Expect { allow_expired: true, ..expect }).map(|verified| verified.expired);
+            assert_eq!(for_exchange, Ok(expired), "{leeway_seconds} {now_ms}");
+        }
+    }
+
+    #[test]
+    fn a_jwt_from_the_future_waits_for_its_time() {
+        let keys = keys();
+        let jwt = keys.mint(mint(&session(), &Policy::default())).unwrap().jwt;
+        for (leeway_seconds, behind_ms, verdict) in
+            [(0, 0, Ok(())), (0, 1, Err(VerifyError::IssuedInFuture)), (5, 5_000, Ok(())), (5, 5_001, Err(VerifyError::IssuedInFuture))]
+        {
+            let expect = Expect { leeway_seconds, now: Moment(NOW_SECONDS * 1000 - behind_ms), ..expect() };
+            assert_eq!(keys.verify(&jwt, expect).map(drop), verdict, "{leeway_seconds} {behind_ms}");
+        }
+    }
+
+    #[test]
+    fn leeway_without_measure_overflows_nothing() {
+        let keys = keys();
+        let head = object(&header(keys.signing_kid().unwrap()));
+        let body = object(&with(with(claims(), "exp", "9007199254740992"), "iat", "9007199254740991"));
+        let token = sign(&keys, head.as_bytes(), body.as_bytes());
+        let expect = Expect { leeway_seconds: u64::MAX, max_ttl_seconds: u64::MAX, now: Moment(u64::MAX), ..expect() };
+        assert_eq!(keys.verify(&token, expect).map(|verified| verified.expired), Err(VerifyError::Expired));
+        assert!(keys.verify(&token, Expect { now: Moment(0), ..expect }).is_ok());
+    }
+
+    #[test]
+    fn for_exchange_everything_but_expiry_is_still_checked() {
+        let keys = keys();
+        let for_exchange = Expect { allow_expired: true, now: NOW.plus_ms(86_400_000), ..expect() };
+        let head = object(&header(keys.signing_kid().unwrap()));
+        let token = |claim, json| sign(&keys, head.as_bytes(), object(&with(claims(), claim, json)).as_bytes());
+        assert_eq!(keys.verify(&token("rev", "1"), for_exchange).map(|verified| verified.expired), Ok(true));
+        assert_eq!(keys.verify(&token("iss", "\"x\""), for_exchange), Err(VerifyError::Issuer));
+        assert_eq!(keys.verify(&token("aud", "\"x\""), for_exchange), Err(VerifyError::Audience));
+        assert_eq!(keys.verify(&token("cnf", "{}"), for_exchange), Err(VerifyError::Bound));
+        assert_eq!(keys.verify(&token("iat", "1"), for_exchange), Err(VerifyError::Life));
+        let tampered = token("rev", "1").replace(".", "_.");
+        assert!(keys.verify(&tampered, for_exchange).is_err());
+    }
+
+    #[test]
+    fn a_jwt_that_this_node_minted_is_recognised_by_its_bytes_and_skips_only_the_signature() {
+        let keys = keys();
+        let minted = keys.mint(mint(&session(), &Policy::default())).unwrap();
+        let unsigned = format!("{}.{}", minted.jwt.rsplit_once('.').unwrap().0, "A".repeat(86));
+        // A slot that says it minted this text: the only way to be believed without a signature.
+        let slot = Minted { jwt: unsigned.as_str().into(), ..minted.clone() };
+        let inspect = |jwt| keys.inspect(jwt, expect()).unwrap();
+
+        assert_eq!(inspect(&unsigned).sid(), session().id);
+        assert_eq!(inspect(&unsigned).rev(), 4711);
+        assert!(inspect(&unsigned).prove(Some(&slot)).is_ok());
+        assert_eq!(inspect(&unsigned).prove(Some(&minted)), Err(VerifyError::Jws(JwsError::Signature)));
+        assert_eq!(inspect(&unsigned).prove(None), Err(VerifyError::Jws(JwsError::Signature)));
+        assert!(inspect(&minted.jwt).prove(Some(&slot)).is_ok(), "another slot only costs the signature");
+        assert_eq!(keys.inspect(&unsigned, Expect { audience: Some("x"), ..expect() }).unwrap_err(), VerifyError::Audience);
+        let late = Expect { now: NOW.plus_ms(400_000), ..expect() };
+        assert_eq!(keys.inspect(&minted.jwt, late).unwrap_err(), VerifyError::Expired);
+        assert_eq!(format!("{:?}", inspect(&minted.jwt)), "Unproven(..)");
+    }
+
+    fn any_session() -> impl Strategy<Value = Session> {
+        let texts = (r"[^\p{Cc}]{1,40}", r"[^\p{Cc}]{1,20}", prop::collection::vec(r"[^\p{Cc}]{1,12}", 1..6));
+        let factors = prop::collection::vec(("[a-z]{1,8}", 0..NOW.0), 0..6);
+        let own = prop::collection::btree_map(".{0,6}", (any::<i64>(), ".{0,10}"), 0..6);
+        (any::<[u8; 16]>(), 0..=INTEGER_MAX, texts, factors, own, 1_000u64..1 << 42).prop_map(|(id, rev, texts, factors, own, left_ms)| Session {
+            id: SessionId(id),
+            rev,
+            user_id: texts.0,
+            client_id: texts.1,
+            audience: texts.2,
+            factors: factors.into_iter().map(|(method, at)| Factor { method, at: Moment(at) }).collect(),
+            claims: serde_json::to_string(&own).unwrap(),
+            expires_at: NOW.plus_ms(left_ms),
+            token: TokenHash([0; 32]),
+            ..session()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_session_comes_back_from_its_jwt(session in any_session(), leeway_seconds in 0u64..30) {
+            let keys = keys();
+            let minted = keys.mint(mint(&session, &Policy::default())).unwrap();
+            for audience in session.audience.iter().map(|name| Some(name.as_str())).chain([None]) {
+                let verified = keys.verify(&minted.jwt, Expect { audience, leeway_seconds, ..expect() }).unwrap();
+                prop_assert_eq!((verified.sid, verified.rev, &verified.sub), (session.id, session.rev, &session.user_id));
+                prop_assert_eq!(&verified.audience, &session.audience);
+                prop_assert_eq!((Moment(verified.iat * 1000), Moment(verified.exp * 1000)), (minted.issued_at, minted.expires_at));
+                prop_assert!(minted.expires_at <= session.expires_at);
+            }
+        }
+
+        #[test]
+        fn no_flipped_bit_passes(session in any_session(), flip: prop::sample::Index) {
+            let keys = keys();
+            let minted = keys.mint(mint(&session, &Policy::default())).unwrap();
+            let mut bytes = minted.jwt.as_bytes().to_vec();
+            let bit = flip.index(8 * bytes.len());
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            // The highest bit of a byte makes it no text at all, which is refused before it gets here.
+            if let Ok(jwt) = String::from_utf8(bytes) {
+                let anyone = Expect { audience: None, ..expect() };
+                prop_assert!(keys.verify(&jwt, anyone).is_err());
+                prop_assert!(keys.inspect(&jwt, anyone).and_then(|unproven| unproven.prove(Some(&minted))).is_err());
+            }
+        }
+
+        #[test]
+        fn no_text_makes_verification_panic(text in ".*", head in ".*", body in ".*") {
+            let keys = keys();
+            let _ = keys.verify(&text, expect());
+            let _ = keys.verify(&sign(&keys, head.as_bytes(), body.as_bytes()), expect());
+            let good_head = object(&header(keys.signing_kid().unwrap()));
+            prop_assert!(keys.verify(&sign(&keys, good_head.as_bytes(), body.as_bytes()), expect()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_refusal_repeats_nothing_of_the_token() {
+        let keys = keys();
+        let head = object(&with(header("SECRET"), "alg", "\"SECRET\""));
+        for token in [sign(&keys, head.as_bytes(), b"SECRET"), "SECRET".to_owned(), "SECRET.SECRET.SECRET".to_owned()] {
+            let error = keys.verify(&token, expect()).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("SECRET"), "{error}");
+        }
+        assert_eq!(keys.verify("", expect()).unwrap_err().to_string(), "the token is not three parts of base64url");
+    }
+}
