@@ -11,6 +11,8 @@ pub mod command;
 pub mod dice;
 pub mod domain;
 pub mod propose;
+pub mod raft;
 pub mod secret;
+pub mod state;
 pub mod store;
 pub mod tokens;

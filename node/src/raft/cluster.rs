@@ -383,11 +383,9 @@ impl Cluster {
         let wanted = self.applied();
         let built = async move {
             raft.trigger().snapshot().await.map_err(|error| error.to_string())?;
-            let waited = raft.wait(Some(Duration::from_secs(60))).metrics(
-                move |metrics| metrics.snapshot.is_some_and(|at| at.index() >= wanted),
-                "a snapshot of what is applied",
-            );
-            let metrics = waited.await.map_err(|error| error.to_string())?;
+            let wait = raft.wait(Some(Duration::from_secs(60)));
+            let reached = wait.metrics(move |metrics| metrics.snapshot.is_some_and(|at| at.index() >= wanted), "a snapshot of what is applied");
+            let metrics = reached.await.map_err(|error| error.to_string())?;
             Ok(metrics.snapshot.map_or(0, |at| at.index()))
         };
         self.0.runtime.spawn(built).await.map_err(|error| error.to_string())?

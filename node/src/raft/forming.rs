@@ -84,7 +84,7 @@ async fn look_at_peers(local: &Local) -> Result<BTreeMap<NodeId, Hello>, InitErr
     let mut own: Vec<_> = local.settings.peers.iter().map(|peer| (peer.node_id, peer.peer.clone())).collect();
     own.sort();
     let others = local.settings.peers.iter().filter(|peer| peer.node_id != local.node_id());
-    let looks = others.map(|peer| async { (peer, dial(local, Some(peer.node_id), &peer.peer, Lane::Calls(())).await) });
+    let looks = others.map(|peer| async move { (peer, dial(local, Some(peer.node_id), &peer.peer, Lane::Calls(())).await) });
     let mut answers = BTreeMap::new();
     for (peer, answer) in futures::future::join_all(looks).await {
         let id = peer.node_id;

@@ -93,8 +93,7 @@ async fn conclude(local: &Local, mut frames: Frames, theirs: Hello) -> Result<Pr
     judge(&facts(local), &theirs, retired).map_err(WireError::Refused)?;
     adopt(local, &theirs).await?;
     local.note_release(theirs.node_id, &theirs.release);
-    frames.decoder_mut().set_max_frame_length(FRAME_MAX_BYTES);
-    frames.encoder_mut().set_max_frame_length(FRAME_MAX_BYTES);
+    frames.codec_mut().set_max_frame_length(FRAME_MAX_BYTES);
     Ok(Proven { frames, hello: theirs })
 }
 

@@ -9,7 +9,7 @@ use super::wire::{
 };
 use crate::codec;
 use crate::domain::NodeId;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::{SinkExt, StreamExt};
 use openraft::Snapshot;
 use openraft::raft::{AppendEntriesRequest, StreamAppendError, TransferLeaderRequest, VoteRequest};
@@ -70,7 +70,9 @@ fn same_cluster(inner: &Inner, hello: &Hello) -> bool {
 async fn appends(inner: &Arc<Inner>, frames: Frames) -> Result<(), WireError> {
     let Some(raft) = inner.local.raft() else { return Ok(()) };
     let (mut sink, source) = frames.split();
-    let requests = source.map_while(|frame| async_free(frame.ok().and_then(|frame| codec::decode::<Append>(&frame).ok()).and_then(append)));
+    let requests = source.scan((), |(), frame: Result<BytesMut, std::io::Error>| {
+        std::future::ready(frame.ok().and_then(|frame| codec::decode::<Append>(&frame).ok()).and_then(append))
+    });
     let mut answers = std::pin::pin!(raft.stream_append(requests));
     while let Some(answer) = answers.next().await {
         let Ok(answer) = answer else { return Ok(()) };
@@ -82,10 +84,6 @@ async fn appends(inner: &Arc<Inner>, frames: Frames) -> Result<(), WireError> {
         sink.send(Bytes::from(codec::encode(&appended))).await?;
     }
     Ok(())
-}
-
-fn async_free<T>(value: T) -> std::future::Ready<T> {
-    std::future::ready(value)
 }
 
 fn append(append: Append) -> Option<AppendEntriesRequest<super::types::Engine>> {

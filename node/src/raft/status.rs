@@ -6,7 +6,7 @@ use super::reads::Freshness;
 use super::wire::{Answered, Call, MemberFacts};
 use crate::clock::BootTime;
 use crate::domain::{ClusterId, LogIndex, NodeId, StoreUuid};
-use openraft::ServerState;
+use openraft::{Instant, ServerState};
 use openraft::async_runtime::WatchReceiver;
 use std::sync::PoisonError;
 

@@ -7,8 +7,8 @@ use crate::command::Outcome;
 use crate::domain::{Moment, NodeId, StoreUuid};
 use crate::store::{LogEntry, LogPos, Payload, Vote};
 use bytes::{BufMut, Bytes, BytesMut};
-use openraft::impls::leader_id_std::{CommittedLeaderId, LeaderId};
-use openraft::type_config::alias::{EntryOf, LogIdOf, SnapshotMetaOf, StoredMembershipOf, VoteOf};
+use openraft::impls::leader_id_std::LeaderId;
+use openraft::type_config::alias::{CommittedLeaderIdOf, EntryOf, LogIdOf, SnapshotMetaOf, StoredMembershipOf, VoteOf};
 use openraft::{EntryPayload, LogId, Membership, StoredMembership};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,7 +90,7 @@ pub(crate) fn pos(id: &LogIdOf<Engine>) -> LogPos {
 
 /// The log id at a position.
 pub(crate) fn log_id(pos: LogPos) -> LogIdOf<Engine> {
-    LogId::new(CommittedLeaderId::new(pos.term), pos.index)
+    LogId::new(CommittedLeaderIdOf::<Engine>::new(pos.term), pos.index)
 }
 
 /// The store's form of a vote.
