@@ -8,6 +8,7 @@
 pub mod clock;
 pub mod codec;
 pub mod command;
+pub mod config;
 pub mod dice;
 pub mod domain;
 pub mod propose;
@@ -15,4 +16,5 @@ pub mod raft;
 pub mod secret;
 pub mod state;
 pub mod store;
+pub mod telemetry;
 pub mod tokens;
