@@ -7,14 +7,14 @@ use super::log_storage::LogStorage;
 use super::membership::{MembershipError, NewMember};
 use super::network::Network;
 use super::reads::{self, BarrierError, CatchUpError, Freshness, Lease, WAITERS_MAX, Waiter};
+use super::server;
 use super::state_machine::{Listener, StateMachine};
 use super::status::{ClusterStatus, NodeStatus};
 use super::types::Raft;
 use super::upkeep;
 use super::wire::{Call, NewLearner};
 use super::writes::{self, Ways};
-use super::server;
-use crate::clock::{BootTime, Clock, ClusterClock};
+use crate::clock::{BootTime, Clock, ClusterClock, Reading};
 use crate::command::{Command, Init};
 use crate::domain::{ClusterId, CommandId, LogIndex, Moment, NodeId, StoreUuid};
 use crate::propose::{Done, ProposeError};
@@ -26,7 +26,7 @@ use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver;
 use openraft::{Config, SnapshotPolicy};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -95,6 +95,7 @@ pub(crate) struct Inner {
     pub(crate) offsets: Mutex<BTreeMap<NodeId, (i64, BootTime)>>,
     pub(crate) init: MakeInit,
     pub(crate) started: BootTime,
+    pub(crate) leader_changes: AtomicU64,
     tables: Tables,
     waiting_for: Mutex<Option<String>>,
     said: Mutex<BTreeSet<String>>,
@@ -165,7 +166,8 @@ impl Cluster {
         let (waiters, waiting) = mpsc::channel(WAITERS_MAX);
         let (ways, way_ends) = writes::ways();
         let (tables, snapshots) = (opened.tables.clone(), opened.snapshots.clone());
-        let machine = StateMachine { view, tables: opened.tables, snapshots: opened.snapshots, time, listener, applied: applied_tx, last, membership };
+        let machine =
+            StateMachine { view, tables: opened.tables, snapshots: opened.snapshots, time, listener, applied: applied_tx, last, membership };
         let network = Network { local: local.clone(), calls: calls.clone() };
         let raft = Raft::new(node_id, config, network, LogStorage::new(opened.log), machine).await.map_err(|error| error.to_string())?;
         local.set_raft(raft);
@@ -180,6 +182,7 @@ impl Cluster {
             offsets: Mutex::default(),
             init,
             started,
+            leader_changes: AtomicU64::new(0),
             tables,
             waiting_for: Mutex::default(),
             said: Mutex::default(),
@@ -192,6 +195,7 @@ impl Cluster {
         tokio::spawn(reads::refresh(inner.clone(), waiting));
         tokio::spawn(forming::form_or_wait(inner.clone()));
         tokio::spawn(upkeep::run(inner.clone()));
+        tokio::spawn(upkeep::watch_leader(inner.clone()));
         Ok(Self(inner))
     }
 
@@ -222,7 +226,13 @@ impl Cluster {
     /// How fresh this node is. To be sampled before the state is looked at.
     #[must_use]
     pub fn freshness(&self) -> Freshness {
-        self.0.freshness()
+        self.freshness_at(self.0.local.clock.reading())
+    }
+
+    /// How fresh this node is at a reading of its clock that was taken before.
+    #[must_use]
+    pub fn freshness_at(&self, reading: Reading) -> Freshness {
+        self.0.freshness_at(reading)
     }
 
     /// Cluster time.
@@ -295,6 +305,18 @@ impl Cluster {
     #[must_use]
     pub fn term(&self) -> u64 {
         self.0.term()
+    }
+
+    /// How often this node has seen another leader than before.
+    #[must_use]
+    pub fn leader_changes(&self) -> u64 {
+        self.0.leader_changes.load(Ordering::Relaxed)
+    }
+
+    /// On the leader: how many entries each other member lacks.
+    #[must_use]
+    pub fn replication_lags(&self) -> Vec<(NodeId, LogIndex)> {
+        self.0.replication_lags()
     }
 
     /// Why there is no cluster yet, if there is none.

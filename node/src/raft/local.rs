@@ -17,8 +17,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 pub struct Settings {
     /// This node's id.
     pub node_id: NodeId,
-    /// Where its peer listener listens.
-    pub listen: String,
     /// Its addresses as others reach them.
     pub advertised: Advertised,
     /// The nodes that form the cluster together, this one included; empty on a node that forms alone or joins.
@@ -33,8 +31,10 @@ pub struct Settings {
     pub election_max_ms: u64,
     /// Milliseconds between two refreshes of this node's freshness.
     pub refresh_interval_ms: u64,
-    /// A snapshot is made when the log since the last one has at least so many entries, and at least a quarter of the rows of the state.
-    pub snapshot_after_entries: u64,
+    /// A snapshot is made when the log since the last one has at least so many entries,
+    pub snapshot_min_entries: u64,
+    /// and at least this share of the sessions that the state holds, percent.
+    pub snapshot_state_share_percent: u64,
     /// So many entries before a snapshot stay in the log, so that a follower a little behind needs no snapshot.
     pub log_keep_entries: u64,
     /// Reach these nodes at other addresses than the membership says; fault injection only.
@@ -79,7 +79,15 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    pub(crate) fn new(settings: Settings, identity: Identity, secret: Arc<SecretRing>, view: View, clock: Clock, time: ClusterClock, log: Log) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        identity: Identity,
+        secret: Arc<SecretRing>,
+        view: View,
+        clock: Clock,
+        time: ClusterClock,
+        log: Log,
+    ) -> Self {
         Self {
             settings,
             identity,
@@ -176,4 +184,18 @@ impl Local {
         }
         self.releases.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
+}
+
+/// Reads `CURFEW_FAULT_PEERS`, as in `2=127.0.0.1:9001,3=127.0.0.1:9002`: which nodes to reach elsewhere.
+///
+/// # Errors
+/// When it is not of that form.
+#[cfg(feature = "faults")]
+pub fn reroute_from_environment() -> Result<BTreeMap<NodeId, String>, String> {
+    let Ok(text) = std::env::var("CURFEW_FAULT_PEERS") else { return Ok(BTreeMap::new()) };
+    let pair = |part: &str| part.split_once('=').and_then(|(id, address)| Some((id.parse().ok()?, address.to_owned())));
+    text.split(',')
+        .filter(|part| !part.is_empty())
+        .map(|part| pair(part).ok_or_else(|| format!("CURFEW_FAULT_PEERS: {part:?} is not ID=ADDRESS")))
+        .collect()
 }

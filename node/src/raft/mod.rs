@@ -22,6 +22,8 @@ mod writes;
 
 pub use cluster::{Cluster, MakeInit, Parts, Recovered, recover};
 pub use forming::InitError;
+#[cfg(feature = "faults")]
+pub use local::reroute_from_environment;
 pub use local::{Advertised, Peer, Settings};
 pub use membership::{MembershipError, NewMember};
 pub use reads::{BarrierError, CatchUpError, Freshness};

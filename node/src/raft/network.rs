@@ -277,7 +277,8 @@ impl PeerClient {
                 SnapshotAnswer::More(()) => {
                     let source = file.clone();
                     let read = tokio::task::spawn_blocking(move || source.read_chunk(offset, SNAPSHOT_CHUNK_BYTES)).await;
-                    let piece = read.map_err(|error| WireError::Refused(error.to_string()))?.map_err(|error| WireError::Refused(error.to_string()))?;
+                    let piece =
+                        read.map_err(|error| WireError::Refused(error.to_string()))?.map_err(|error| WireError::Refused(error.to_string()))?;
                     let end = offset + piece.len() as u64;
                     step(send(&mut frames, &SnapshotChunk { offset, bytes: Bytes::from(piece), last: end >= bytes })).await?;
                     offset = end;

@@ -73,7 +73,7 @@ impl Lease {
         // Our clock may run slow against the cluster's by twice the drift bound.
         let age_us = age_us.saturating_add(age_us / (1_000_000 / (2 * DRIFT_PPM)));
         let fresh = lease.jumps == now.jumps && age_us < bound.saturating_mul(1000);
-        Freshness { fresh, staleness_ms: age_us / 1000, max_staleness_ms: bound }
+        Freshness { fresh, staleness_ms: age_us.div_ceil(1000), max_staleness_ms: bound }
     }
 }
 
@@ -81,9 +81,9 @@ pub(crate) type Waiter = oneshot::Sender<Result<LogIndex, BarrierError>>;
 
 impl Inner {
     /// How fresh this node is. To be asked before the state is looked at, never after.
-    pub(crate) fn freshness(&self) -> Freshness {
+    pub(crate) fn freshness_at(&self, reading: Reading) -> Freshness {
         let lease = self.lease.load();
-        Lease::judge(lease.as_deref(), self.local.clock.reading(), self.max_staleness_ms())
+        Lease::judge(lease.as_deref(), reading, self.max_staleness_ms())
     }
 
     fn max_staleness_ms(&self) -> u64 {

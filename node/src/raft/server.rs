@@ -192,8 +192,7 @@ pub(crate) fn is_member(inner: &Inner, id: NodeId, hello: &Hello) -> bool {
 
 async fn vote(inner: &Arc<Inner>, ballot: Ballot, pre: bool) -> Answered {
     let Some(raft) = inner.local.raft() else { return refuse(REFUSED_UNAVAILABLE, "starting") };
-    let request =
-        VoteRequest { vote: from_vote(ballot.vote), last_log_id: ballot.last.map(log_id), leadership_transfer: ballot.leadership_transfer };
+    let request = VoteRequest { vote: from_vote(ballot.vote), last_log_id: ballot.last.map(log_id), leadership_transfer: ballot.leadership_transfer };
     let voted = if pre { raft.pre_vote(request).await } else { raft.vote(request).await };
     match voted {
         Ok(response) => Answered::Vote(BallotAnswer {

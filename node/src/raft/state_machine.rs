@@ -7,7 +7,7 @@ use crate::clock::ClusterClock;
 use crate::codec;
 use crate::command::{Event, Outcome, Request};
 use crate::domain::{LogIndex, Moment};
-use crate::state::{Applied, Loader, Row, State, View};
+use crate::state::{Applied, Frozen, Loader, Row, View};
 use crate::store::{LogPos, SnapshotFile, SnapshotMeta, Snapshots, Tables};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
@@ -68,7 +68,7 @@ impl StateMachine {
         }
         let (outcomes, rows, events, membership) = self.change(work)?;
         let Some(last) = self.last else { return Ok(()) };
-        self.tables.write(last, membership, rows).await.map_err(io_error)?;
+        self.tables.write(last, membership, rows.into_iter().map(store_row).collect()).await.map_err(io_error)?;
         self.tell(last.index, &events);
         for (responder, outcome) in responders.into_iter().zip(outcomes) {
             if let Some(responder) = responder {
@@ -80,10 +80,7 @@ impl StateMachine {
 
     /// Applies under the lock; everything slow happened before or happens after.
     #[allow(clippy::type_complexity)]
-    fn change(
-        &mut self,
-        work: Vec<(LogPos, Work)>,
-    ) -> Result<(Vec<Outcome>, Vec<Row>, Vec<Event>, Option<(LogPos, Bytes)>), io::Error> {
+    fn change(&mut self, work: Vec<(LogPos, Work)>) -> Result<(Vec<Outcome>, Vec<Row>, Vec<Event>, Option<(LogPos, Bytes)>), io::Error> {
         let (mut outcomes, mut rows, mut events, mut membership) = (Vec::with_capacity(work.len()), Vec::new(), Vec::new(), None);
         let mut state = self.view.write();
         for (at, what) in work {
@@ -144,7 +141,7 @@ impl RaftStateMachine<Engine> for StateMachine {
     }
 
     async fn get_snapshot_builder(&mut self) -> Builder {
-        Builder { tables: self.tables.clone(), snapshots: self.snapshots.clone(), meta: self.meta(), state: Some(self.view.read().clone()) }
+        Builder { tables: self.tables.clone(), snapshots: self.snapshots.clone(), meta: self.meta(), state: Some(self.view.read().frozen()) }
     }
 
     async fn install_snapshot(&mut self, _meta: &SnapshotMetaOf<Engine>, snapshot: SnapshotFile) -> Result<(), io::Error> {
@@ -181,12 +178,12 @@ fn opened(file: SnapshotFile) -> Result<SnapshotOf<Engine, SnapshotFile>, io::Er
     Ok(Snapshot { meta: snapshot_meta(file.meta()).map_err(io_error)?, snapshot: file })
 }
 
-/// Writes one snapshot, from a copy of the state that does not move, while applying goes on.
+/// Writes one snapshot, from a frozen state, while applying goes on.
 pub(crate) struct Builder {
     tables: Tables,
     snapshots: Snapshots,
     meta: SnapshotMeta,
-    state: Option<State>,
+    state: Option<Frozen>,
 }
 
 impl RaftSnapshotBuilder<Engine> for Builder {
@@ -202,4 +199,8 @@ impl RaftSnapshotBuilder<Engine> for Builder {
         tracing::info!(index = file.meta().last.map(|last| last.index), bytes = file.len(), "built a snapshot");
         opened(file)
     }
+}
+
+fn store_row(row: Row) -> crate::store::Row {
+    crate::store::Row { key: row.key, value: row.value }
 }

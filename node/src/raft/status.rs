@@ -6,8 +6,8 @@ use super::reads::Freshness;
 use super::wire::{Answered, Call, MemberFacts};
 use crate::clock::BootTime;
 use crate::domain::{ClusterId, LogIndex, NodeId, StoreUuid};
-use openraft::{Instant, ServerState};
 use openraft::async_runtime::WatchReceiver;
+use openraft::{Instant, ServerState};
 use std::sync::PoisonError;
 
 /// How long the leader may take to tell of its members, milliseconds.
@@ -126,6 +126,14 @@ impl Inner {
         facts.collect()
     }
 
+    pub(crate) fn replication_lags(&self) -> Vec<(NodeId, LogIndex)> {
+        let Some(raft) = self.local.raft() else { return Vec::new() };
+        let metrics = raft.metrics().borrow_watched().clone();
+        let last = metrics.last_log_index.unwrap_or(0);
+        let others = metrics.replication.into_iter().flatten().filter(|(id, _)| *id != self.local.node_id());
+        others.map(|(id, matched)| (id, last.saturating_sub(matched.map_or(0, |at| at.index())))).collect()
+    }
+
     pub(crate) fn note_offset(&self, id: NodeId, offset_ms: i64, at: BootTime) {
         self.offsets.lock().unwrap_or_else(PoisonError::into_inner).insert(id, (offset_ms, at));
     }
@@ -209,7 +217,7 @@ impl Inner {
     }
 
     pub(crate) fn node_status(&self) -> NodeStatus {
-        let freshness = self.freshness();
+        let freshness = self.freshness_at(self.local.clock.reading());
         let (digest_index, digest) = {
             let state = self.local.view.read();
             (state.last_applied(), state.digest())

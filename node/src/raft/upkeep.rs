@@ -7,6 +7,7 @@ use crate::command::{Command, Outcome};
 use crate::dice;
 use openraft::async_runtime::WatchReceiver;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Milliseconds between two looks.
@@ -67,7 +68,8 @@ async fn snapshot_when_due(inner: &Arc<Inner>, asked_for: &mut Option<u64>) {
         let state = inner.local.view.read();
         state.active_sessions() + state.tombstones()
     };
-    let due = inner.local.settings.snapshot_after_entries.max(rows / 4);
+    let settings = &inner.local.settings;
+    let due = settings.snapshot_min_entries.max(rows.saturating_mul(settings.snapshot_state_share_percent) / 100);
     let asked = asked_for.unwrap_or(0).max(snapshot);
     if applied >= asked + due {
         *asked_for = Some(applied);
@@ -84,6 +86,29 @@ async fn tell_addresses(inner: &Arc<Inner>) {
         match inner.change(Call::SetAddresses(addresses)).await {
             Ok(_) => tracing::info!("told the cluster this node's new addresses"),
             Err(error) => tracing::debug!(%error, "this node's new addresses were not taken"),
+        }
+    }
+}
+
+/// Says who leads, once per change, and counts the changes.
+pub(crate) async fn watch_leader(inner: Arc<Inner>) {
+    let Some(raft) = inner.local.raft() else { return };
+    let mut metrics = raft.server_metrics();
+    let mut known = None;
+    loop {
+        let (leader, term) = {
+            let seen = metrics.borrow_watched();
+            (seen.current_leader, seen.vote.leader_id().term)
+        };
+        if leader.is_some() && leader != known {
+            tracing::info!(leader, term, "a leader is known");
+            if known.is_some() {
+                inner.leader_changes.fetch_add(1, Ordering::Relaxed);
+            }
+            known = leader;
+        }
+        if metrics.changed().await.is_err() {
+            return;
         }
     }
 }

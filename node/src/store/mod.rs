@@ -10,4 +10,5 @@ mod settings;
 pub use entry::{LogEntry, LogPos, Payload, Row, SnapshotMeta, Vote};
 pub use error::{OpenError, StoreError};
 pub use settings::Settings;
-mod stub; pub use stub::*;
+mod stub;
+pub use stub::*;
