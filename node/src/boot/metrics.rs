@@ -3,10 +3,9 @@
 use crate::actors::Actors;
 use crate::feed::Hub;
 use crate::raft::{Cluster, Role};
-use crate::store::Stats;
+use crate::store::Store;
 use crate::telemetry::{Telemetry, names};
 use metrics::{counter, gauge};
-use std::sync::Arc;
 
 #[allow(clippy::cast_precision_loss, reason = "a gauge is a float; indexes and counts stay exact far beyond what a node reaches")]
 fn float(n: u64) -> f64 {
@@ -17,11 +16,11 @@ fn flag(yes: bool) -> f64 {
     if yes { 1.0 } else { 0.0 }
 }
 
-pub(super) fn register(telemetry: &Telemetry, cluster: &Cluster, hub: &Hub, actors: &Actors, stats: Arc<Stats>) {
+pub(super) fn register(telemetry: &Telemetry, cluster: &Cluster, hub: &Hub, actors: &Actors, disk: Store) {
     let (raft, feed, seen) = (cluster.clone(), hub.clone(), actors.clone());
     telemetry.on_scrape(move || {
         raft_and_state(&raft);
-        store(&stats);
+        store(&disk);
         let hub = feed.stats();
         gauge!(names::FEED_SUBSCRIBERS).set(float(hub.subscribers));
         gauge!(names::FEED_LAG_ENTRIES).set(float(hub.lag_max));
@@ -64,11 +63,12 @@ fn raft_and_state(cluster: &Cluster) {
     gauge!(names::SESSIONS_TOMBSTONES).set(float(state.tombstones()));
 }
 
-fn store(stats: &Stats) {
-    use std::sync::atomic::Ordering::Relaxed;
-    counter!(names::STORE_SYNCS_TOTAL).absolute(stats.syncs.load(Relaxed));
-    counter!(names::STORE_SYNCED_ENTRIES_TOTAL).absolute(stats.synced_entries.load(Relaxed));
-    counter!(names::STORE_SYNCED_BYTES_TOTAL).absolute(stats.synced_bytes.load(Relaxed));
-    counter!(names::STORE_TABLE_BATCHES_TOTAL).absolute(stats.table_batches.load(Relaxed));
-    counter!(names::STORE_TABLE_ROWS_TOTAL).absolute(stats.table_rows.load(Relaxed));
+fn store(disk: &Store) {
+    let stats = disk.stats();
+    gauge!(names::STORE_FREE_BYTES).set(float(disk.free_space()));
+    counter!(names::STORE_SYNCS_TOTAL).absolute(stats.syncs);
+    counter!(names::STORE_SYNCED_ENTRIES_TOTAL).absolute(stats.synced_entries);
+    counter!(names::STORE_SYNCED_BYTES_TOTAL).absolute(stats.synced_bytes);
+    counter!(names::STORE_TABLE_BATCHES_TOTAL).absolute(stats.table_batches);
+    counter!(names::STORE_TABLE_ROWS_TOTAL).absolute(stats.table_rows);
 }

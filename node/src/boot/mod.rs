@@ -75,13 +75,13 @@ impl Node {
     pub async fn start(config: Config, telemetry: Telemetry) -> Result<Self, BootError> {
         let ports = Ports::bind(&config)?;
         let addresses = ports.addresses()?;
-        let opened = Store::open(store_settings(&config), dice::store_uuid())?;
+        let opened = Store::open(&store_settings(&config), dice::store_uuid())?;
         let data_dir = std::path::absolute(&config.node.data_dir).unwrap_or_else(|_| config.node.data_dir.clone());
         let (ring, root_key) = secrets::open(&config, &data_dir)?;
         let (ring, root_key) = (Arc::new(ring), Arc::new(root_key));
         let clock = Clock::system();
         let resumed = opened.resumed;
-        let (store_fatal, store_stats) = (opened.fatal.clone(), opened.stats.clone());
+        let disk = opened.store.clone();
         let recovered = raft::recover(&opened).map_err(BootError::Store)?;
         let view = recovered.view.clone();
         check_cluster_settings(&config, &view)?;
@@ -111,16 +111,16 @@ impl Node {
         let cluster = started.map_err(|error| BootError::Runtime(error.to_string()))?.map_err(BootError::Raft)?;
         let actors = Actors::start(cluster.clone(), keys.clone(), actors_settings(&config));
         facts.set_actors(actors.clone());
-        metrics::register(&telemetry, &cluster, &hub, &actors, store_stats);
+        metrics::register(&telemetry, &cluster, &hub, &actors, disk);
         raft_runtime.spawn(beat(cluster.clone(), hub.clone(), config.feed.heartbeat_ms));
         raft_runtime.spawn(reset_root::watch(cluster.clone(), data_dir.clone()));
         raft_runtime.spawn(watch_identity(cluster.clone(), config.clone(), root_key.clone()));
         let (tell, died) = oneshot::channel();
-        let dying = cluster.clone();
+        let (dying, store_fatal) = (cluster.clone(), disk.clone());
         raft_runtime.spawn(async move {
             let why = tokio::select! {
                 why = dying.died() => why,
-                error = store_fatal.wait() => error.to_string(),
+                error = store_fatal.fatal() => error.to_string(),
             };
             let _ = tell.send(why);
         });

@@ -37,7 +37,7 @@ fn half_open(range: &impl RangeBounds<u64>) -> Range<u64> {
 
 impl RaftLogReader<Engine> for LogStorage {
     async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + Send>(&mut self, range: RB) -> Result<Vec<EntryOf<Engine>>, io::Error> {
-        let entries = self.log.read(half_open(&range)).map_err(io_error)?;
+        let entries = self.log.read(half_open(&range)).await.map_err(io_error)?;
         entries.into_iter().map(|entry| from_entry(entry).map_err(io_error)).collect()
     }
 

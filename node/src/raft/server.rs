@@ -111,7 +111,7 @@ async fn take_snapshot(inner: &Arc<Inner>, frames: &mut Frames, offer: &Snapshot
     let refused = |error: &dyn std::fmt::Display| WireError::Refused(error.to_string());
     let Some(raft) = inner.local.raft() else { return Err(WireError::Closed) };
     let index = offer.meta.last.map_or(0, |last| last.index);
-    let mut receiving = inner.snapshots.receive(index, offer.bytes).map_err(|error| refused(&error))?;
+    let mut receiving = inner.snapshots.receive(&format!("{index}")).map_err(|error| refused(&error))?;
     loop {
         send(frames, &SnapshotAnswer::More(())).await?;
         let chunk: SnapshotChunk = receive(frames).await?;

@@ -150,14 +150,14 @@ impl RaftStateMachine<Engine> for StateMachine {
         let file = snapshot.clone();
         let loaded = tokio::task::spawn_blocking(move || {
             let mut loader = Loader::new();
-            for row in file.rows().map_err(io_error)? {
+            for row in file.rows() {
                 let (key, value) = row.map_err(io_error)?;
                 loader.row(&key, &value).map_err(io_error)?;
             }
             loader.finish(last.index).map_err(io_error)
         });
         let state = loaded.await.map_err(io_error)??;
-        self.tables.replace(snapshot).await.map_err(io_error)?;
+        self.tables.replace(meta.clone(), snapshot.rows()).await.map_err(io_error)?;
         let last_at = state.last_at();
         *self.view.write() = state;
         self.last = Some(last);

@@ -10,5 +10,3 @@ mod settings;
 pub use entry::{LogEntry, LogPos, Payload, Row, SnapshotMeta, Vote};
 pub use error::{OpenError, StoreError};
 pub use settings::Settings;
-mod stub;
-pub use stub::*;
