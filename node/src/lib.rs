@@ -11,6 +11,7 @@ pub mod command;
 pub mod config;
 pub mod dice;
 pub mod domain;
+pub mod feed;
 pub mod propose;
 pub mod raft;
 pub mod secret;
