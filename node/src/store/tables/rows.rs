@@ -1,0 +1,149 @@
+//! The rows on the disk: written in batches that each carry their `last_applied`, or replaced as a whole.
+
+use super::super::database::{Batch, Database};
+use super::super::directory::Directory;
+use super::super::entry::LogPos;
+use super::super::error::StoreError;
+use super::super::health::Health;
+use super::super::row::{self, SnapshotMeta};
+use super::super::stats::Stats;
+use super::layout::{self, Wide};
+use super::writer::Write;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Rows written or removed in one batch while a snapshot replaces the tables.
+const REPLACE_CHUNK: usize = 1_000;
+
+/// What a snapshot is read as: its rows, in key order.
+pub(super) type SnapshotRow = Result<(Vec<u8>, Vec<u8>), StoreError>;
+
+pub(in crate::store) struct Rows {
+    pub(super) db: Arc<Database>,
+    wide: Wide,
+    /// The last entry whose rows are written.
+    pub(super) written: Option<LogPos>,
+    durable: watch::Sender<Option<LogPos>>,
+    health: Health,
+    _directory: Directory,
+}
+
+impl Rows {
+    pub(in crate::store) fn open(db: Database, health: Health, directory: Directory) -> Result<Self, StoreError> {
+        let (wide, written) = (layout::wide(&db)?, layout::meta(&db)?.last_applied);
+        Ok(Self { db: Arc::new(db), wide, written, durable: watch::Sender::new(written), health, _directory: directory })
+    }
+
+    pub(in crate::store) fn written(&self) -> Option<LogPos> {
+        self.written
+    }
+
+    /// Up to where the rows are durable.
+    pub(in crate::store) fn durable(&self) -> watch::Receiver<Option<LogPos>> {
+        self.durable.subscribe()
+    }
+
+    /// The last snapshot that replaced the rows.
+    pub(in crate::store) fn installed(&self) -> Result<Option<LogPos>, StoreError> {
+        layout::installed(&self.db)
+    }
+
+    /// The snapshot that was replacing the rows when the process ended.
+    pub(in crate::store) fn loading(&self) -> Result<Option<SnapshotMeta>, StoreError> {
+        layout::loading(&self.db)
+    }
+
+    pub(in crate::store) fn db(&self) -> &Database {
+        &self.db
+    }
+
+    pub(super) fn is_durable(&self) -> bool {
+        *self.durable.borrow() == self.written
+    }
+
+    /// Writes what was queued, in one batch: of two values for one key, the later.
+    pub(super) fn write(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        let Some(last) = writes.last() else { return Ok(()) };
+        let mut newest = BTreeMap::new();
+        for row in writes.iter().flat_map(|write| &write.rows) {
+            newest.insert(&row.key[..], row.value.as_deref());
+        }
+        let mut batch = Batch::default();
+        let mut bytes = 0;
+        for (key, value) in &newest {
+            layout::put_row(&mut batch, &mut self.wide, key, *value);
+            bytes += key.len() + value.map_or(0, <[u8]>::len);
+        }
+        if let Some((at, membership)) = writes.iter().rev().find_map(|write| write.membership.as_ref()) {
+            layout::put_membership(&mut batch, Some(*at), membership);
+        }
+        layout::put_applied(&mut batch, last.applied);
+        self.db.apply(batch)?;
+        self.written = Some(last.applied);
+        let stats = self.health.stats();
+        Stats::add(&stats.table_batches, 1);
+        Stats::add(&stats.table_rows, newest.len());
+        Stats::add(&stats.table_bytes, bytes);
+        Ok(())
+    }
+
+    /// Makes durable what is written.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        if !self.is_durable() {
+            self.db.sync()?;
+            Stats::add(&self.health.stats().table_syncs, 1);
+            self.durable.send_replace(self.written);
+        }
+        Ok(())
+    }
+
+    /// Puts the rows of a snapshot in the place of all that is there. Interrupted, it leaves a flag that makes the next start do it again.
+    pub(in crate::store) fn replace(&mut self, snapshot: &SnapshotMeta, rows: impl Iterator<Item = SnapshotRow>) -> Result<(), StoreError> {
+        let mut flag = Batch::default();
+        layout::put_loading(&mut flag, snapshot);
+        self.db.apply(flag)?;
+        self.db.sync()?;
+        self.clear()?;
+        let count = self.fill(rows)?;
+        if count != snapshot.rows {
+            return Err(self.db.damaged(format!("a snapshot of {} rows gave {count}", snapshot.rows)));
+        }
+        self.db.sync()?;
+        let mut done = Batch::default();
+        layout::put_installed(&mut done, snapshot);
+        self.db.apply(done)?;
+        self.db.sync()?;
+        self.written = snapshot.last;
+        self.durable.send_replace(self.written);
+        Ok(())
+    }
+
+    fn clear(&mut self) -> Result<(), StoreError> {
+        self.wide.clear();
+        loop {
+            let batch = layout::remove_some(&self.db, REPLACE_CHUNK)?;
+            if batch.len() == 0 {
+                return Ok(());
+            }
+            self.db.apply(batch)?;
+        }
+    }
+
+    fn fill(&mut self, rows: impl Iterator<Item = SnapshotRow>) -> Result<u64, StoreError> {
+        let mut batch = Batch::default();
+        let mut count = 0;
+        for pair in rows {
+            let (key, value) = pair?;
+            // The old rows are gone, so this is no refusal any more.
+            row::check_sizes(&key, &value).map_err(|error| self.db.damaged(format!("a snapshot does not fit: {error}")))?;
+            layout::put_row(&mut batch, &mut self.wide, &key, Some(&value));
+            count += 1;
+            if batch.len() >= REPLACE_CHUNK {
+                self.db.apply(std::mem::take(&mut batch))?;
+            }
+        }
+        self.db.apply(batch)?;
+        Ok(count)
+    }
+}
