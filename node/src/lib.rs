@@ -5,9 +5,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod clock;
 pub mod codec;
 pub mod command;
+pub mod config;
 pub mod dice;
 pub mod domain;
 pub mod propose;
 pub mod secret;
+pub mod store;
+pub mod telemetry;
+pub mod tokens;

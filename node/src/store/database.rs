@@ -12,9 +12,14 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The key under which a database names the store that it belongs to.
 const OWNER_KEY: &[u8] = b"mstore";
+
+/// sled's own threads let go of a closed database a little later. We hold the lock of the data directory, so nobody else can have it open.
+const LET_GO_TRIES: usize = 200;
+const LET_GO_PAUSE: Duration = Duration::from_millis(10);
 
 /// An open database.
 pub(super) struct Database {
@@ -84,13 +89,9 @@ impl Database {
     }
 
     fn open_any(dir: &Path, cache_bytes: u64, syncer: Arc<dyn Syncer>) -> Result<Self, OpenError> {
-        let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(None);
-        // A flipped bit can make sled panic while it recovers.
-        let opened = catch_unwind(AssertUnwindSafe(|| config.open())).map_err(|_| OpenError::damaged(dir, "the database does not open"))?;
-        let db = opened.map_err(|error| match error {
-            sled::Error::Corruption { .. } => OpenError::damaged(dir, error.to_string()),
-            other => OpenError::failed("open the database", dir, io_error(other)),
-        })?;
+        let db = (0..LET_GO_TRIES)
+            .find_map(|_| try_open(dir, cache_bytes))
+            .unwrap_or_else(|| Err(OpenError::failed("open the database", dir, io::Error::new(io::ErrorKind::WouldBlock, "its file is locked"))))?;
         let path = dir.join("db");
         let file = File::open(&path).map_err(|error| OpenError::failed("open", &path, error))?;
         Ok(Self { db, file, dir: dir.to_owned(), syncer })
@@ -150,6 +151,21 @@ impl Database {
         self.file.sync_all()?;
         disk::sync_dir(&self.dir)?;
         disk::sync_parent(&self.dir)
+    }
+}
+
+/// Opens the database; `None` while its file is still locked.
+fn try_open(dir: &Path, cache_bytes: u64) -> Option<Result<sled::Db, OpenError>> {
+    let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(None);
+    // A flipped bit can make sled panic while it recovers.
+    match catch_unwind(AssertUnwindSafe(|| config.open())) {
+        Ok(Ok(db)) => Some(Ok(db)),
+        Ok(Err(sled::Error::Io(error))) if error.to_string().contains("could not acquire lock") => {
+            std::thread::sleep(LET_GO_PAUSE);
+            None
+        }
+        Ok(Err(sled::Error::Corruption { .. })) | Err(_) => Some(Err(OpenError::damaged(dir, "the database does not open"))),
+        Ok(Err(other)) => Some(Err(OpenError::failed("open the database", dir, io_error(other)))),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A log entry and where it stands. What the payload means is not known here.
 //!
 //! In the log's database an entry lies under `e` + index (8 bytes) as
-//! `[crc32c u32][term u64][node u64][tag u8][payload]`, all big-endian; the CRC covers the index too.
+//! `[crc32c u32][term u64][tag u8][payload]`, all big-endian; the CRC covers the index too.
 
 use super::fields::{Fields, seal, unseal};
 use bytes::Bytes;
@@ -11,31 +11,29 @@ use std::fmt;
 /// The most bytes that the payload of one entry may have: 16 MiB.
 pub const ENTRY_BYTES_MAX: usize = 16 << 20;
 
-/// Where an entry stands in the log, and who put it there.
+/// Where an entry stands in the log. One leader per term, so the leader is no part of it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct LogPos {
     /// The term of the leader that proposed it.
     pub term: u64,
-    /// That leader, where the caller distinguishes leaders of one term; else 0.
-    pub node: u64,
     /// The index, without gaps from one entry to the next.
     pub index: u64,
 }
 
 impl LogPos {
     /// The length of its binary form.
-    pub(super) const LEN: usize = 24;
+    pub(super) const LEN: usize = 16;
 
     pub(super) fn to_bytes(self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
-        for (field, value) in bytes.chunks_exact_mut(8).zip([self.term, self.node, self.index]) {
+        for (field, value) in bytes.chunks_exact_mut(8).zip([self.term, self.index]) {
             field.copy_from_slice(&value.to_be_bytes());
         }
         bytes
     }
 
     pub(super) fn take(fields: &mut Fields<'_>) -> Option<Self> {
-        Some(Self { term: fields.u64()?, node: fields.u64()?, index: fields.u64()? })
+        Some(Self { term: fields.u64()?, index: fields.u64()? })
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
@@ -147,9 +145,8 @@ impl LogEntry {
     /// The record that is stored under the entry's index.
     pub(super) fn encode(&self) -> Vec<u8> {
         let (tag, payload) = self.payload.tagged();
-        let mut body = Vec::with_capacity(17 + payload.len());
+        let mut body = Vec::with_capacity(9 + payload.len());
         body.extend_from_slice(&self.at.term.to_be_bytes());
-        body.extend_from_slice(&self.at.node.to_be_bytes());
         body.push(tag);
         body.extend_from_slice(payload);
         seal(&self.at.index.to_be_bytes(), &body)
@@ -158,7 +155,7 @@ impl LogEntry {
     /// The entry at `index`; `None` when the record is not what was stored there.
     pub(super) fn decode(index: u64, record: &[u8]) -> Option<Self> {
         let mut fields = Fields(unseal(&index.to_be_bytes(), record)?);
-        let at = LogPos { term: fields.u64()?, node: fields.u64()?, index };
+        let at = LogPos { term: fields.u64()?, index };
         let tag = fields.u8()?;
         Some(Self { at, payload: Payload::from_tagged(tag, fields.0)? })
     }
@@ -177,16 +174,16 @@ mod tests {
 
     #[test]
     fn the_bytes_of_an_entry_are_a_promise() {
-        let entry = LogEntry { at: LogPos { term: 3, node: 2, index: 4711 }, payload: Payload::Command(Bytes::from_static(b"start")) };
-        assert_eq!(hex(&entry.encode()), "GOLDEN");
+        let entry = LogEntry { at: LogPos { term: 3, index: 4711 }, payload: Payload::Command(Bytes::from_static(b"start")) };
+        assert_eq!(hex(&entry.encode()), "577a81d10000000000000003017374617274");
         assert_eq!(hex(&Vote { term: 7, node: 3, committed: true }.to_bytes()), "0000000000000007000000000000000301");
-        assert_eq!(hex(&entry.at.to_bytes()), "000000000000000300000000000000020000000000001267");
+        assert_eq!(hex(&entry.at.to_bytes()), "00000000000000030000000000001267");
     }
 
     proptest! {
         #[test]
-        fn an_entry_comes_back_or_not_at_all(term: u64, node: u64, index: u64, payload in payload(), bit: prop::sample::Index) {
-            let entry = LogEntry { at: LogPos { term, node, index }, payload };
+        fn an_entry_comes_back_or_not_at_all(term: u64, index: u64, payload in payload(), bit: prop::sample::Index) {
+            let entry = LogEntry { at: LogPos { term, index }, payload };
             let mut record = entry.encode();
             prop_assert_eq!(LogEntry::decode(index, &record), Some(entry));
             prop_assert_eq!(LogEntry::decode(index ^ 1, &record), None);

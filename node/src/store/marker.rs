@@ -1,8 +1,8 @@
 //! The marker: a small file outside the databases that says what this disk has promised.
 //!
 //! It holds the vote, and an index that is both durable here and committed. It is rewritten after the database's sync, so a log that ends
-//! before it, or a vote older than its own, means that the disk forgot. 73 bytes, big-endian:
-//! `"CURFMARK"`, version u16, store uuid (16), vote present u8, term u64, node u64, committed u8, index present u8, log position (24),
+//! before it, or a vote older than its own, means that the disk forgot. 65 bytes, big-endian:
+//! `"CURFMARK"`, version u16, store uuid (16), vote present u8, term u64, node u64, committed u8, index present u8, log position (16),
 //! crc32c u32 of all before.
 
 use super::disk;
@@ -93,7 +93,7 @@ impl Marker {
 }
 
 fn encode(store: StoreUuid, promise: &Promise) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(73);
+    let mut bytes = Vec::with_capacity(65);
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&VERSION.to_be_bytes());
     bytes.extend_from_slice(&store.0);
@@ -131,11 +131,11 @@ mod tests {
 
     #[test]
     fn the_bytes_of_a_marker_are_a_promise() {
-        let promise = Promise {
-            vote: Some(Vote { term: 4, node: 2, committed: false }),
-            committed: Some(LogPos { term: 3, node: 0, index: 99 }),
-        };
-        assert_eq!(hex(&encode(STORE, &promise)), "GOLDEN");
+        let promise = Promise { vote: Some(Vote { term: 4, node: 2, committed: false }), committed: Some(LogPos { term: 3, index: 99 }) };
+        assert_eq!(
+            hex(&encode(STORE, &promise)),
+            "435552464d41524b00010707070707070707070707070707070701000000000000000400000000000000020001000000000000000300000000000000633ee975b7"
+        );
     }
 
     #[test]
@@ -145,7 +145,7 @@ mod tests {
         Marker::create(path.clone(), STORE).unwrap();
         let marker = Marker::open(path.clone(), STORE).unwrap();
         let vote = Vote { term: 2, node: 3, committed: true };
-        let at = |index| LogPos { term: 1, node: 0, index };
+        let at = |index| LogPos { term: 1, index };
         marker.promise_vote(vote).unwrap();
         marker.promise_committed(at(9)).unwrap();
         marker.promise_committed(at(5)).unwrap();
@@ -156,7 +156,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_marker_comes_back_or_not_at_all(term: u64, node: u64, committed: bool, index: Option<u64>, bit: prop::sample::Index) {
-            let promise = Promise { vote: Some(Vote { term, node, committed }), committed: index.map(|index| LogPos { term, node, index }) };
+            let promise = Promise { vote: Some(Vote { term, node, committed }), committed: index.map(|index| LogPos { term, index }) };
             let mut bytes = encode(STORE, &promise);
             prop_assert_eq!(decode(&bytes), Some((STORE, promise)));
             let bit = bit.index(bytes.len() * 8);

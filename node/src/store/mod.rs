@@ -124,7 +124,7 @@ fn restore(rows: &mut Rows, log: &Recovered, snapshots: &Snapshots) -> Result<()
         return Err(OpenError::forgot(rows.db().dir(), format!("{what}, and there is no snapshot to load them from")));
     };
     warn!(index = snapshot.meta().index(), "the tables are loaded from a snapshot");
-    Ok(rows.replace(snapshot.meta(), snapshot.rows())?)
+    Ok(rows.replace(&snapshot)?)
 }
 
 /// Holds log and tables against each other: the tables wait for the log's sync, so only a snapshot can have brought them beyond its end.

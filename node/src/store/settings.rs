@@ -33,7 +33,7 @@ impl Default for Settings {
             log_cache_bytes: 64 << 20,
             tables_cache_bytes: 64 << 20,
             ballast_bytes: 16 << 20,
-            free_space_floor_bytes: 256 << 20,
+            free_space_floor_bytes: 64 << 20,
             log_tail_entries: 20_000,
             queued_rows_max: 50_000,
             snapshots_kept: 2,

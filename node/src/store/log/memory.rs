@@ -5,8 +5,8 @@ use super::super::error::StoreError;
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// The most bytes of durable entries that are kept for readers.
-const TAIL_BYTES_MAX: usize = 64 << 20;
+/// The most bytes of durable entries that are kept for readers: 32 MiB.
+const TAIL_BYTES_MAX: usize = 32 << 20;
 
 /// Where the log begins and ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     fn at(index: u64) -> LogPos {
-        LogPos { term: 1, node: 0, index }
+        LogPos { term: 1, index }
     }
 
     fn memory(indexes: Range<u64>) -> Memory {

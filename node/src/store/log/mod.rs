@@ -8,9 +8,6 @@ mod memory;
 mod recover;
 mod writer;
 
-#[cfg(test)]
-mod tests;
-
 pub use memory::LogBounds;
 pub(super) use recover::Recovered;
 
@@ -210,12 +207,12 @@ impl Log {
     /// The last entry that was purged.
     #[must_use]
     pub fn last_purged(&self) -> Option<LogPos> {
-        self.bounds().last_purged
+        self.state().last_purged
     }
 
     /// Where the log begins and ends, with what is not yet durable.
     #[must_use]
-    pub fn bounds(&self) -> LogBounds {
+    pub fn state(&self) -> LogBounds {
         self.0.shared.memory().bounds
     }
 

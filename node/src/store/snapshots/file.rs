@@ -41,7 +41,7 @@ impl SnapshotFile {
         let failed = |error| StoreError::failed("open the snapshot", path, error);
         let file = Arc::new(File::open(path).map_err(failed)?);
         let len = file.metadata().map_err(failed)?.len();
-        let (meta, _) = read_header(&mut At { file: &file, offset: 0 }).map_err(|error| read_error(path, error))?;
+        let (meta, _) = read_header(&mut At { file: Arc::clone(&file), offset: 0 }).map_err(|error| read_error(path, error))?;
         let opened = Self { path: path.to_owned(), meta, len, file };
         let trailer = opened.read_chunk(len.saturating_sub(TRAILER_LEN as u64), TRAILER_LEN)?;
         if Fields(&trailer).u64() == Some(opened.meta.rows) { Ok(opened) } else { Err(StoreError::damaged(path, "the snapshot is cut off")) }
@@ -149,7 +149,7 @@ fn row_prefix(key: &[u8], value: &[u8]) -> [u8; ROW_PREFIX_LEN] {
 /// The rows of a snapshot file, as they are read.
 pub struct SnapshotRows {
     path: PathBuf,
-    reader: BufReader<At<Arc<File>>>,
+    reader: BufReader<At>,
     step: Step,
 }
 
@@ -214,7 +214,8 @@ fn read_row(reader: &mut impl Read, crc: &mut u32) -> io::Result<(Vec<u8>, Vec<u
     reader.read_exact(&mut prefix)?;
     let mut fields = Fields(&prefix);
     let lens = fields.u16().map(usize::from).zip(fields.u32().and_then(|len| usize::try_from(len).ok()));
-    let (key_len, value_len) = lens.filter(|(key, value)| *key <= ROW_KEY_BYTES_MAX && *value <= ROW_BYTES_MAX).ok_or_else(|| wrong("a row is too long"))?;
+    let (key_len, value_len) =
+        lens.filter(|(key, value)| *key <= ROW_KEY_BYTES_MAX && *value <= ROW_BYTES_MAX).ok_or_else(|| wrong("a row is too long"))?;
     let (mut key, mut value) = (vec![0; key_len], vec![0; value_len]);
     reader.read_exact(&mut key)?;
     reader.read_exact(&mut value)?;
@@ -251,14 +252,14 @@ fn read_error(path: &Path, error: io::Error) -> StoreError {
 }
 
 /// A reader with a place of its own in a file that others read too.
-struct At<F> {
-    file: F,
+struct At {
+    file: Arc<File>,
     offset: u64,
 }
 
-impl<F: std::borrow::Borrow<File>> Read for At<F> {
+impl Read for At {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.borrow().read_at(buf, self.offset)?;
+        let read = self.file.read_at(buf, self.offset)?;
         self.offset += read as u64;
         Ok(read)
     }
@@ -273,7 +274,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn meta() -> SnapshotMeta {
-        let last = Some(LogPos { term: 2, node: 1, index: 77 });
+        let last = Some(LogPos { term: 2, index: 77 });
         SnapshotMeta { last, membership: Bytes::from_static(b"members"), membership_at: last, rows: 0 }
     }
 
@@ -291,7 +292,10 @@ mod tests {
     #[test]
     fn the_bytes_of_a_snapshot_are_a_promise() {
         let (_dir, path) = written(&[(b"s1".to_vec(), b"one".to_vec())]);
-        assert_eq!(hex(&std::fs::read(path).unwrap()), "GOLDEN");
+        assert_eq!(
+            hex(&std::fs::read(path).unwrap()),
+            "43555246534e4150000100000031b4006e33010000000000000002000000000000004d010000000000000002000000000000004d00000000000000016d656d626572730002000000034f31ecda73316f6e65000000000000000171baab46"
+        );
     }
 
     #[test]

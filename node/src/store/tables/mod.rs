@@ -8,16 +8,14 @@ mod layout;
 mod rows;
 mod writer;
 
-#[cfg(test)]
-mod tests;
-
 pub(super) use rows::Rows;
 
 use super::database::Database;
 use super::entry::LogPos;
 use super::error::StoreError;
 use super::health::{Health, Thread};
-use super::row::{MEMBERSHIP_BYTES_MAX, Row, SnapshotMeta, TablesMeta};
+use super::row::{MEMBERSHIP_BYTES_MAX, Row, TablesMeta};
+use super::snapshots::SnapshotFile;
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -104,23 +102,16 @@ impl Tables {
     /// # Errors
     /// When the store fails; a row that cannot be read ends it too, because the old rows are gone by then. A snapshot older than what was
     /// queued is refused, and nothing changes.
-    pub async fn replace(
-        &self,
-        snapshot: SnapshotMeta,
-        rows: impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), StoreError>> + Send + 'static,
-    ) -> Result<(), StoreError> {
+    pub async fn replace(&self, snapshot: SnapshotFile) -> Result<(), StoreError> {
         self.0.health.check()?;
-        if snapshot.membership.len() > MEMBERSHIP_BYTES_MAX {
-            return Err(StoreError::Refused("a membership is larger than 16 KiB"));
-        }
         let (answer, answered) = oneshot::channel();
         {
             let mut queued = self.queued();
-            if queued.map(|queued| queued.index) > snapshot.last.map(|last| last.index) {
+            if queued.map(|queued| queued.index) > snapshot.meta().last.map(|last| last.index) {
                 return Err(StoreError::Refused("the snapshot is older than the tables"));
             }
-            let last = snapshot.last;
-            self.0.jobs.send(Job::Replace { snapshot, rows: Box::new(rows), answer }).map_err(|_| self.over())?;
+            let last = snapshot.meta().last;
+            self.0.jobs.send(Job::Replace { snapshot, answer }).map_err(|_| self.over())?;
             *queued = last;
         }
         answered.await.unwrap_or_else(|_| Err(self.over()))

@@ -5,7 +5,8 @@ use super::super::directory::Directory;
 use super::super::entry::LogPos;
 use super::super::error::StoreError;
 use super::super::health::Health;
-use super::super::row::{self, SnapshotMeta};
+use super::super::row::SnapshotMeta;
+use super::super::snapshots::SnapshotFile;
 use super::super::stats::Stats;
 use super::layout::{self, Wide};
 use super::writer::Write;
@@ -15,9 +16,6 @@ use tokio::sync::watch;
 
 /// Rows written or removed in one batch while a snapshot replaces the tables.
 const REPLACE_CHUNK: usize = 1_000;
-
-/// What a snapshot is read as: its rows, in key order.
-pub(super) type SnapshotRow = Result<(Vec<u8>, Vec<u8>), StoreError>;
 
 pub(in crate::store) struct Rows {
     pub(super) db: Arc<Database>,
@@ -99,16 +97,14 @@ impl Rows {
     }
 
     /// Puts the rows of a snapshot in the place of all that is there. Interrupted, it leaves a flag that makes the next start do it again.
-    pub(in crate::store) fn replace(&mut self, snapshot: &SnapshotMeta, rows: impl Iterator<Item = SnapshotRow>) -> Result<(), StoreError> {
+    pub(in crate::store) fn replace(&mut self, file: &SnapshotFile) -> Result<(), StoreError> {
+        let snapshot = file.meta();
         let mut flag = Batch::default();
         layout::put_loading(&mut flag, snapshot);
         self.db.apply(flag)?;
         self.db.sync()?;
         self.clear()?;
-        let count = self.fill(rows)?;
-        if count != snapshot.rows {
-            return Err(self.db.damaged(format!("a snapshot of {} rows gave {count}", snapshot.rows)));
-        }
+        self.fill(file)?;
         self.db.sync()?;
         let mut done = Batch::default();
         layout::put_installed(&mut done, snapshot);
@@ -130,20 +126,15 @@ impl Rows {
         }
     }
 
-    fn fill(&mut self, rows: impl Iterator<Item = SnapshotRow>) -> Result<u64, StoreError> {
+    fn fill(&mut self, file: &SnapshotFile) -> Result<(), StoreError> {
         let mut batch = Batch::default();
-        let mut count = 0;
-        for pair in rows {
+        for pair in file.rows() {
             let (key, value) = pair?;
-            // The old rows are gone, so this is no refusal any more.
-            row::check_sizes(&key, &value).map_err(|error| self.db.damaged(format!("a snapshot does not fit: {error}")))?;
             layout::put_row(&mut batch, &mut self.wide, &key, Some(&value));
-            count += 1;
             if batch.len() >= REPLACE_CHUNK {
                 self.db.apply(std::mem::take(&mut batch))?;
             }
         }
-        self.db.apply(batch)?;
-        Ok(count)
+        self.db.apply(batch)
     }
 }

@@ -3,8 +3,9 @@
 use super::super::entry::LogPos;
 use super::super::error::StoreError;
 use super::super::health::Health;
-use super::super::row::{Row, SnapshotMeta};
-use super::rows::{Rows, SnapshotRow};
+use super::super::row::Row;
+use super::super::snapshots::SnapshotFile;
+use super::rows::Rows;
 use bytes::Bytes;
 use futures::executor::block_on;
 use std::collections::VecDeque;
@@ -26,7 +27,7 @@ pub(super) struct Write {
 pub(super) enum Job {
     Write(Write),
     Sync(oneshot::Sender<Result<Option<LogPos>, StoreError>>),
-    Replace { snapshot: SnapshotMeta, rows: Box<dyn Iterator<Item = SnapshotRow> + Send>, answer: oneshot::Sender<Result<(), StoreError>> },
+    Replace { snapshot: SnapshotFile, answer: oneshot::Sender<Result<(), StoreError>> },
     Close,
 }
 
@@ -87,10 +88,10 @@ impl Writer {
         match job {
             Job::Write(write) => self.pending.push_back(write),
             Job::Sync(answer) => self.syncs.push(answer),
-            Job::Replace { snapshot, rows, answer } => {
+            Job::Replace { snapshot, answer } => {
                 // The snapshot holds all that still waits.
                 self.pending.clear();
-                let replaced = self.health.check().and_then(|()| self.rows.replace(&snapshot, rows));
+                let replaced = self.health.check().and_then(|()| self.rows.replace(&snapshot));
                 // Nobody waits any more when the caller has gone.
                 let _ = answer.send(self.health.watched(replaced));
             }
