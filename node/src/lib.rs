@@ -13,6 +13,7 @@ pub mod dice;
 pub mod domain;
 pub mod propose;
 pub mod secret;
+pub mod state;
 pub mod store;
 pub mod telemetry;
 pub mod tokens;
