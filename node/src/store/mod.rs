@@ -31,13 +31,14 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use crate::state::Row;
 pub use directory::Identity;
 pub(crate) use disk::{RealSync, Syncer};
 pub use entry::{ENTRY_BYTES_MAX, LogEntry, LogPos, Payload, Vote};
 pub use error::{OpenError, StoreError};
 pub use health::Health;
 pub use log::{Log, LogBounds};
-pub use row::{MEMBERSHIP_BYTES_MAX, ROW_BYTES_MAX, ROW_KEY_BYTES_MAX, Row, SnapshotMeta, TablesMeta};
+pub use row::{MEMBERSHIP_BYTES_MAX, ROW_BYTES_MAX, ROW_KEY_BYTES_MAX, SnapshotMeta, TablesMeta};
 pub use settings::Settings;
 pub use snapshots::{Receiving, SnapshotFile, SnapshotRows, Snapshots};
 pub use stats::Stats;

@@ -16,21 +16,7 @@ pub const ROW_BYTES_MAX: usize = 16 << 20;
 /// The longest membership: 16 KiB.
 pub const MEMBERSHIP_BYTES_MAX: usize = 16 << 10;
 
-/// A row to be written.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Row {
-    /// A tag byte and ordered big-endian bytes; their order is the order of `load` and of snapshots.
-    pub key: Vec<u8>,
-    /// The new value, or `None` when the row is to go.
-    pub value: Option<Vec<u8>>,
-}
-
-impl Row {
-    pub(super) fn check(&self) -> Result<(), StoreError> {
-        check_sizes(&self.key, self.value.as_deref().unwrap_or_default())
-    }
-}
-
+/// Refuses what the tables and snapshots have no room for.
 pub(super) fn check_sizes(key: &[u8], value: &[u8]) -> Result<(), StoreError> {
     if key.len() > ROW_KEY_BYTES_MAX {
         return Err(StoreError::Refused("the key of a row is longer than 256 bytes"));

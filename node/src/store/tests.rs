@@ -17,6 +17,7 @@ fn row(key: u64, value: Option<Vec<u8>>) -> Row {
     Row { key: [&b"s"[..], &key.to_be_bytes()].concat(), value }
 }
 
+#[allow(clippy::type_complexity)]
 fn load(tables: &Tables) -> (Vec<(Vec<u8>, Vec<u8>)>, TablesMeta) {
     let mut rows = Vec::new();
     let meta = tables.load(&mut |key, value| {

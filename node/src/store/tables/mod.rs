@@ -14,8 +14,9 @@ use super::database::Database;
 use super::entry::LogPos;
 use super::error::StoreError;
 use super::health::{Health, Thread};
-use super::row::{MEMBERSHIP_BYTES_MAX, Row, TablesMeta};
+use super::row::{MEMBERSHIP_BYTES_MAX, TablesMeta, check_sizes};
 use super::snapshots::SnapshotFile;
+use crate::state::Row;
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -58,7 +59,7 @@ impl Tables {
     /// # Errors
     /// When the store has failed, `applied` does not go forward, or a key, a row or the membership is too large; then nothing is queued.
     pub async fn write(&self, applied: LogPos, membership: Option<(LogPos, Bytes)>, rows: Vec<Row>) -> Result<(), StoreError> {
-        rows.iter().try_for_each(Row::check)?;
+        rows.iter().try_for_each(|row| check_sizes(&row.key, row.value.as_deref().unwrap_or_default()))?;
         if membership.as_ref().is_some_and(|(_, bytes)| bytes.len() > MEMBERSHIP_BYTES_MAX) {
             return Err(StoreError::Refused("a membership is larger than 16 KiB"));
         }
@@ -90,6 +91,7 @@ impl Tables {
     ///
     /// # Errors
     /// When a row came back damaged, or `each` refuses one with a reason; both end the store.
+    #[allow(clippy::type_complexity)]
     pub fn load(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), String>) -> Result<TablesMeta, StoreError> {
         let db = &self.0.db;
         let loaded = layout::each_row(db, |key, value| each(key, value).map_err(|reason| db.damaged(reason)));

@@ -3,9 +3,9 @@
 use super::super::entry::LogPos;
 use super::super::error::StoreError;
 use super::super::health::Health;
-use super::super::row::Row;
 use super::super::snapshots::SnapshotFile;
 use super::rows::Rows;
+use crate::state::Row;
 use bytes::Bytes;
 use futures::executor::block_on;
 use std::collections::VecDeque;
