@@ -3,7 +3,7 @@
 use crate::actors::Actors;
 use crate::feed::Hub;
 use crate::raft::{Cluster, Role};
-use crate::store::Store;
+use crate::store::{Health, Stats};
 use crate::telemetry::{Telemetry, names};
 use metrics::{counter, gauge};
 
@@ -16,7 +16,7 @@ fn flag(yes: bool) -> f64 {
     if yes { 1.0 } else { 0.0 }
 }
 
-pub(super) fn register(telemetry: &Telemetry, cluster: &Cluster, hub: &Hub, actors: &Actors, disk: Store) {
+pub(super) fn register(telemetry: &Telemetry, cluster: &Cluster, hub: &Hub, actors: &Actors, disk: Health) {
     let (raft, feed, seen) = (cluster.clone(), hub.clone(), actors.clone());
     telemetry.on_scrape(move || {
         raft_and_state(&raft);
@@ -63,12 +63,12 @@ fn raft_and_state(cluster: &Cluster) {
     gauge!(names::SESSIONS_TOMBSTONES).set(float(state.tombstones()));
 }
 
-fn store(disk: &Store) {
+fn store(disk: &Health) {
     let stats = disk.stats();
     gauge!(names::STORE_FREE_BYTES).set(float(disk.free_space()));
-    counter!(names::STORE_SYNCS_TOTAL).absolute(stats.syncs);
-    counter!(names::STORE_SYNCED_ENTRIES_TOTAL).absolute(stats.synced_entries);
-    counter!(names::STORE_SYNCED_BYTES_TOTAL).absolute(stats.synced_bytes);
-    counter!(names::STORE_TABLE_BATCHES_TOTAL).absolute(stats.table_batches);
-    counter!(names::STORE_TABLE_ROWS_TOTAL).absolute(stats.table_rows);
+    counter!(names::STORE_SYNCS_TOTAL).absolute(Stats::get(&stats.syncs));
+    counter!(names::STORE_SYNCED_ENTRIES_TOTAL).absolute(Stats::get(&stats.synced_entries));
+    counter!(names::STORE_SYNCED_BYTES_TOTAL).absolute(Stats::get(&stats.synced_bytes));
+    counter!(names::STORE_TABLE_BATCHES_TOTAL).absolute(Stats::get(&stats.table_batches));
+    counter!(names::STORE_TABLE_ROWS_TOTAL).absolute(Stats::get(&stats.table_rows));
 }

@@ -81,7 +81,7 @@ impl Node {
         let (ring, root_key) = (Arc::new(ring), Arc::new(root_key));
         let clock = Clock::system();
         let resumed = opened.resumed;
-        let disk = opened.store.clone();
+        let disk = opened.health.clone();
         let recovered = raft::recover(&opened).map_err(BootError::Store)?;
         let view = recovered.view.clone();
         check_cluster_settings(&config, &view)?;
@@ -299,7 +299,8 @@ fn store_settings(config: &Config) -> store::Settings {
         free_space_floor_bytes: from.free_space_floor_bytes,
         log_tail_entries: count(from.log_tail_entries),
         snapshots_kept: count(from.snapshots_kept),
-        ..store::Settings::new(config.node.data_dir.clone())
+        data_dir: config.node.data_dir.clone(),
+        ..store::Settings::default()
     }
 }
 

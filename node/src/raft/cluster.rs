@@ -160,7 +160,7 @@ impl Cluster {
             time.applied(view.read().last_at());
         }
         let started = clock.boot();
-        let local = Arc::new(Local::new(settings, opened.store, opened.identity, secret, view.clone(), clock, time.clone(), opened.log.clone()));
+        let local = Arc::new(Local::new(settings, opened.health, opened.identity, secret, view.clone(), clock, time.clone(), opened.log.clone()));
         let calls = Arc::new(Calls::new(local.clone()));
         let (applied_tx, applied) = watch::channel(last.map_or(0, |last| last.index));
         let (waiters, waiting) = mpsc::channel(WAITERS_MAX);
@@ -328,7 +328,7 @@ impl Cluster {
     /// Whether the disk takes new sessions.
     #[must_use]
     pub fn writable(&self) -> bool {
-        self.0.local.store.writable()
+        self.0.local.disk.writable()
     }
 
     /// This node alone, without asking anybody.

@@ -5,7 +5,7 @@ use crate::clock::{Clock, ClusterClock};
 use crate::domain::{ClusterId, NodeId, StoreUuid};
 use crate::secret::SecretRing;
 use crate::state::View;
-use crate::store::{Identity, Log, Store};
+use crate::store::{Health, Identity, Log};
 use openraft::async_runtime::WatchReceiver;
 use openraft::type_config::alias::StoredMembershipOf;
 use std::collections::BTreeMap;
@@ -73,7 +73,7 @@ pub(crate) struct Local {
     pub(crate) clock: Clock,
     pub(crate) time: ClusterClock,
     pub(crate) log: Log,
-    pub(crate) store: Store,
+    pub(crate) disk: Health,
     pub(crate) draining: AtomicBool,
     raft: OnceLock<Raft>,
     releases: Mutex<BTreeMap<NodeId, String>>,
@@ -82,7 +82,7 @@ pub(crate) struct Local {
 impl Local {
     pub(crate) fn new(
         settings: Settings,
-        store: Store,
+        disk: Health,
         identity: Identity,
         secret: Arc<SecretRing>,
         view: View,
@@ -98,7 +98,7 @@ impl Local {
             clock,
             time,
             log,
-            store,
+            disk,
             draining: AtomicBool::new(false),
             raft: OnceLock::new(),
             releases: Mutex::default(),

@@ -157,7 +157,7 @@ impl RaftStateMachine<Engine> for StateMachine {
             loader.finish(last.index).map_err(io_error)
         });
         let state = loaded.await.map_err(io_error)??;
-        self.tables.replace(meta.clone(), snapshot.rows()).await.map_err(io_error)?;
+        self.tables.replace(snapshot).await.map_err(io_error)?;
         let last_at = state.last_at();
         *self.view.write() = state;
         self.last = Some(last);

@@ -64,7 +64,7 @@ pub(crate) fn ways() -> (Ways, WayEnds) {
 impl Inner {
     /// Proposes a command and waits for its ending.
     pub(crate) async fn propose(&self, id: CommandId, command: Command) -> Result<Done, ProposeError> {
-        if matches!(command, Command::Start(_) | Command::Patch(_) | Command::Extend(_)) && !self.local.store.writable() {
+        if matches!(command, Command::Start(_) | Command::Patch(_) | Command::Extend(_)) && !self.local.disk.writable() {
             return Err(NotDone::DiskFull.into());
         }
         let request = Request { id, drawn_at: self.local.time.now(), command };
