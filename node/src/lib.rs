@@ -5,13 +5,16 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod clock;
 pub mod codec;
 pub mod command;
 pub mod config;
 pub mod dice;
 pub mod domain;
+pub mod feed;
 pub mod propose;
+pub mod raft;
 pub mod secret;
 pub mod state;
 pub mod store;
