@@ -157,6 +157,10 @@ fn compare(state: &State, model: &Model) {
         let active = model.active_of(&user);
         assert_eq!(revs(state.sessions_of_user(&user, false, now, None, 1_000)), all);
         assert_eq!(revs(state.sessions_of_user(&user, true, now, None, 1_000)), active);
+        for after in &all {
+            let rest: Vec<_> = active.iter().copied().filter(|rev| rev > after).take(2).collect();
+            assert_eq!(revs(state.sessions_of_user(&user, true, now, Some(*after), 2)), rest);
+        }
         if let Some(first) = all.first() {
             assert_eq!(revs(state.sessions_of_user(&user, false, now, Some(*first), 2)), all[1..all.len().min(3)]);
         }
