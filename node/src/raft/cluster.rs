@@ -146,6 +146,20 @@ fn engine_config(settings: &Settings) -> Result<Config, String> {
     config.validate().map_err(|error| error.to_string())
 }
 
+/// A data directory belongs to one seat: it must not be started under another id, nor another directory under this one.
+fn check_seat(local: &Local) -> Result<(), String> {
+    let (id, disk) = (local.node_id(), local.store_uuid());
+    for (member, store) in local.members() {
+        if store == disk && member != id {
+            return Err(format!("this data directory belongs to node {member}, but node.id is {id}: start it as node {member}"));
+        }
+        if member == id && store != disk {
+            return Err(format!("node {id} is known with store {store}, but this data directory holds store {disk}: start the right directory"));
+        }
+    }
+    Ok(())
+}
+
 impl Cluster {
     /// Starts this node's part. Must be called on the runtime that Raft and its store have for themselves.
     ///
@@ -182,6 +196,7 @@ impl Cluster {
         let network = Network { local: local.clone(), calls: calls.clone() };
         let raft = Raft::new(node_id, config, network, LogStorage::new(opened.log), machine).await.map_err(|error| error.to_string())?;
         local.set_raft(raft);
+        check_seat(&local)?;
         let inner = Arc::new(Inner {
             local,
             calls,
