@@ -13,8 +13,8 @@ use super::scope::Scope;
 use super::trace::{REQUEST_ID, Trace};
 use crate::clock::BootTime;
 use crate::telemetry::names;
-use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use actix_web::http::{ConnectionType, Method};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures::StreamExt as _;
 use futures::future::LocalBoxFuture;
@@ -117,6 +117,10 @@ pub(crate) async fn enter(shared: web::Data<Shared>, place: &Place, request: Htt
             problem.response(&trace.request_id)
         });
         seal(&mut response, &trace.request_id);
+        if shared.draining() {
+            // Whoever keeps connections open is to look for another node with the next request.
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
         let (status, elapsed_us) = (response.status().as_u16(), shared.clock.boot().us_since(started));
         let about = response.extensions().get::<About>().map(|About(tag)| tag.clone());
         say(place, &method, status, elapsed_us, about.as_deref());

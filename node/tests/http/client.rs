@@ -10,45 +10,45 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What came back.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub text: String,
-    pub body: Value,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) text: String,
+    pub(crate) body: Value,
 }
 
 impl Reply {
     /// The value of a header.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// The code of a problem document.
-    pub fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or("")
     }
 
     /// The sentence of a problem document.
-    pub fn detail(&self) -> &str {
+    pub(crate) fn detail(&self) -> &str {
         self.body["detail"].as_str().unwrap_or("")
     }
 
     /// A member of the body that must be a text.
     #[track_caller]
-    pub fn text_of(&self, pointer: &str) -> String {
+    pub(crate) fn text_of(&self, pointer: &str) -> String {
         self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no {pointer} in {self:?}")).to_owned()
     }
 
     /// This very status, and this code where it is a problem.
     #[track_caller]
-    pub fn expect(self, status: u16, code: &str) -> Self {
+    pub(crate) fn expect(self, status: u16, code: &str) -> Self {
         assert_eq!((self.status, self.code()), (status, code), "{self:?}");
         self
     }
 }
 
 /// Sends these bytes on a connection of their own and reads until the end.
-pub fn send_raw(to: SocketAddr, bytes: &[u8]) -> Reply {
+pub(crate) fn send_raw(to: SocketAddr, bytes: &[u8]) -> Reply {
     let mut socket = TcpStream::connect(to).expect("the node listens");
     socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     // The node may answer before it has read everything.
@@ -59,7 +59,7 @@ pub fn send_raw(to: SocketAddr, bytes: &[u8]) -> Reply {
 }
 
 /// Sends a request with these headers.
-pub fn send(to: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+pub(crate) fn send(to: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     let mut bytes = format!("{method} {target} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n").into_bytes();
     for (name, value) in headers {
         bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());

@@ -176,3 +176,23 @@ fn positions_are_waited_for_refused_or_passed_over() {
     let twice = [("Curfew-Position", session.position.as_str()), ("Curfew-Position", session.position.as_str())];
     node.ask_with("GET", &format!("/v1/sessions/{}", session.id), &twice, None).expect(400, "invalid_request");
 }
+
+#[test]
+fn no_request_hides_in_another() {
+    let node = node();
+    for to in [node.api, node.admin] {
+        let head = "POST /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+        let hidden = "GET /admin/v1/cluster HTTP/1.1\r\nHost: x\r\n\r\n";
+        for both in [
+            format!("{head}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
+            format!("{head}Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n{hidden}"),
+            format!("{head}Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcde{hidden}"),
+            format!("{head}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{hidden}"),
+            format!("{head}Content-Length: +4\r\n\r\nabcd{hidden}"),
+        ] {
+            let reply = send_raw(to, both.as_bytes());
+            assert_eq!(reply.status, 400, "{both:?}: {reply:?}");
+            assert!(!reply.text.contains("HTTP/1.1"), "a second answer came: {reply:?}");
+        }
+    }
+}
