@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod actors;
+pub mod cli;
 pub mod clock;
 pub mod codec;
 pub mod command;
@@ -14,6 +15,7 @@ pub mod dice;
 pub mod domain;
 pub mod feed;
 pub mod propose;
+pub mod raft;
 pub mod secret;
 pub mod state;
 pub mod store;

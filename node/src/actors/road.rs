@@ -3,7 +3,9 @@
 use crate::command::Command;
 use crate::domain::{CommandId, Moment};
 use crate::propose::{Done, ProposeError};
+use crate::raft::Cluster;
 use crate::state::View;
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 /// What the actors need of the cluster.
@@ -16,4 +18,23 @@ pub trait Road: Send + Sync + 'static {
     fn view(&self) -> &View;
     /// Whether this node leads.
     fn is_leader(&self) -> bool;
+}
+
+impl Road for Cluster {
+    fn propose(&self, id: CommandId, command: Command) -> BoxFuture<'static, Result<Done, ProposeError>> {
+        let cluster = self.clone();
+        async move { cluster.propose(id, command).await }.boxed()
+    }
+
+    fn now(&self) -> Moment {
+        self.now()
+    }
+
+    fn view(&self) -> &View {
+        self.view()
+    }
+
+    fn is_leader(&self) -> bool {
+        self.is_leader()
+    }
 }

@@ -11,10 +11,11 @@ use arc_swap::ArcSwapOption;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 const BEGINNING: Moment = Moment(1_767_261_600_000);
-const SETTINGS: Settings = Settings { live_max: 1_000, dormant_after_ms: 60_000, mailbox_max: 512 };
+const SETTINGS: Settings = Settings { live_max: 1_000, dormant_after: Duration::from_secs(60), mailbox_max: 512 };
 
 /// A cluster of one, in memory: every command is applied as soon as it is let through.
 struct InMemory {
