@@ -18,6 +18,7 @@ use actix::{Actor, Addr, Arbiter, Context};
 use arc_swap::ArcSwapOption;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// The bounds of the actors.
@@ -25,8 +26,8 @@ use tokio::sync::oneshot;
 pub struct Settings {
     /// Session actors that may live at once; beyond, the longest idle one sleeps, and if none is idle the verb runs without an actor.
     pub live_max: usize,
-    /// Not used for so long, a session actor sleeps. Milliseconds.
-    pub dormant_after_ms: u64,
+    /// Not used for so long, a session actor sleeps.
+    pub dormant_after: Duration,
     /// Messages that may wait in one mailbox.
     pub mailbox_max: usize,
 }
@@ -82,8 +83,8 @@ impl Actors {
     /// # Panics
     /// When it is called outside an actix system, or the threads cannot be started.
     #[must_use]
-    pub fn start_up(road: Arc<dyn Road>, keys: Arc<ArcSwapOption<Keys>>, settings: Settings) -> Self {
-        Self::with_rounds(road, keys, settings, true)
+    pub fn start_up(road: impl Road, keys: Arc<ArcSwapOption<Keys>>, settings: Settings) -> Self {
+        Self::with_rounds(Arc::new(road), keys, settings, true)
     }
 
     pub(super) fn with_rounds(road: Arc<dyn Road>, keys: Arc<ArcSwapOption<Keys>>, settings: Settings, rounds: bool) -> Self {

@@ -80,7 +80,8 @@ impl Registry {
         if self.shared.sweep.swap(false, Ordering::SeqCst) {
             self.end_the_ended(now);
         }
-        let (dormant_ms, live_max) = (self.shared.settings.dormant_after_ms, self.shared.settings.live_max);
+        let live_max = self.shared.settings.live_max;
+        let dormant_ms = u64::try_from(self.shared.settings.dormant_after.as_millis()).unwrap_or(u64::MAX);
         let (dormant, mut idle): (Vec<_>, Vec<_>) = self.shared.slots.idle().into_iter().partition(|(since, _)| now.ms_since(*since) >= dormant_ms);
         for (since, rev) in dormant {
             self.shared.slots.sleep(rev, since);

@@ -3,7 +3,9 @@
 use crate::command::Command;
 use crate::domain::{CommandId, Moment};
 use crate::propose::{Done, ProposeError};
+use crate::raft::Cluster;
 use crate::state::View;
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 /// What the actors need of the cluster.
@@ -18,21 +20,21 @@ pub trait Road: Send + Sync + 'static {
     fn is_leader(&self) -> bool;
 }
 
-impl Road for crate::raft::Cluster {
+impl Road for Cluster {
     fn propose(&self, id: CommandId, command: Command) -> BoxFuture<'static, Result<Done, ProposeError>> {
         let cluster = self.clone();
-        Box::pin(async move { Self::propose(&cluster, id, command).await })
+        async move { cluster.propose(id, command).await }.boxed()
     }
 
     fn now(&self) -> Moment {
-        Self::now(self)
+        self.now()
     }
 
     fn view(&self) -> &View {
-        Self::view(self)
+        self.view()
     }
 
     fn is_leader(&self) -> bool {
-        Self::is_leader(self)
+        self.is_leader()
     }
 }

@@ -11,10 +11,11 @@ use arc_swap::ArcSwapOption;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 const BEGINNING: Moment = Moment(1_767_261_600_000);
-const SETTINGS: Settings = Settings { live_max: 1_000, dormant_after_ms: 60_000, mailbox_max: 512 };
+const SETTINGS: Settings = Settings { live_max: 1_000, dormant_after: Duration::from_secs(60), mailbox_max: 512 };
 
 /// A cluster of one, in memory: every command is applied as soon as it is let through.
 struct InMemory {
@@ -41,6 +42,14 @@ impl InMemory {
         Done { index, outcome: applied.outcome }
     }
 
+    fn apply_after_others(&self, command: Command) -> Done {
+        if matches!(command, Command::Patch(_)) {
+            let first = std::mem::take(&mut *self.first.lock().unwrap());
+            first.into_iter().for_each(|command| drop(self.apply(command)));
+        }
+        self.apply(command)
+    }
+
     fn tell(&self, events: &[Event]) {
         if let Some(actors) = &*self.actors.lock().unwrap() {
             actors.told(events);
@@ -55,15 +64,11 @@ impl Road for Shortcut {
         let road = self.0.clone();
         async move {
             road.gate.acquire().await.unwrap().forget();
-            road.commands.send_modify(|commands| commands.push(command.clone()));
-            if let Some(error) = *road.fails.lock().unwrap() {
-                return Err(error);
-            }
-            if matches!(command, Command::Patch(_)) {
-                let first = std::mem::take(&mut *road.first.lock().unwrap());
-                first.into_iter().for_each(|command| drop(road.apply(command)));
-            }
-            Ok(road.apply(command))
+            // A command is to be seen only when what came of it is to be seen too.
+            let fails = *road.fails.lock().unwrap();
+            let ending = fails.map_or_else(|| Ok(road.apply_after_others(command.clone())), Err);
+            road.commands.send_modify(|commands| commands.push(command));
+            ending
         }
         .boxed()
     }
