@@ -329,7 +329,7 @@ fn actors_settings(config: &Config) -> crate::actors::Settings {
     let from = &config.actors;
     crate::actors::Settings {
         live_max: count(from.live_max),
-        dormant_after_ms: from.dormant_after_seconds.saturating_mul(1000),
+        dormant_after: Duration::from_secs(from.dormant_after_seconds),
         mailbox_max: count(from.mailbox_max),
     }
 }
