@@ -3,10 +3,29 @@
 use super::*;
 use futures::FutureExt as _;
 use futures::pin_mut;
+use std::ops::Deref;
 
-fn gated(home: &Home) -> (Opened, Arc<Gate>) {
+/// A gate that is opened at the end of a test, also of one that fails: a store that waits before it would never be dropped.
+struct Held(Arc<Gate>);
+
+impl Deref for Held {
+    type Target = Gate;
+
+    fn deref(&self) -> &Gate {
+        &self.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.shut(false);
+    }
+}
+
+fn gated(home: &Home) -> (Opened, Held) {
     let gate = Gate::open();
-    (Store::open_with(&home.settings(), STORE, Arc::clone(&gate) as Arc<dyn Syncer>).unwrap(), gate)
+    let opened = Store::open_with(&home.settings(), STORE, Arc::clone(&gate) as Arc<dyn Syncer>).unwrap();
+    (opened, Held(gate))
 }
 
 fn queue(opened: &Opened, new: Vec<LogEntry>) {
