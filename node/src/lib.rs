@@ -5,6 +5,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod actors;
+pub mod api;
+pub mod boot;
 pub mod cli;
 pub mod clock;
 pub mod codec;
