@@ -176,3 +176,70 @@ pub(crate) fn surprise(command: &'static str) -> Problem {
     tracing::error!(command, "a command had an outcome that is not one of its own");
     Problem::new(Kind::OutcomeUnknown, "the command was done, but its outcome cannot be told")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::sessions::shape::tests::session;
+    use crate::domain::{Ending, Expired};
+    use std::sync::Arc;
+
+    fn status(problem: impl Into<Problem>) -> (u16, &'static str) {
+        let kind = problem.into().kind();
+        (kind.status(), kind.code())
+    }
+
+    #[test]
+    fn certainly_not_done_is_503_and_perhaps_done_is_504() {
+        for (cause, code) in [
+            (NotDone::NoLeader, "no_leader"),
+            (NotDone::NotFormed, "not_formed"),
+            (NotDone::Overloaded("proposals_max"), "overloaded"),
+            (NotDone::DiskFull, "disk_full"),
+            (NotDone::Draining, "draining"),
+        ] {
+            assert_eq!(status(ProposeError::NotDone(cause)), (503, code));
+        }
+        for unknown in [Problem::from(ProposeError::Unknown), MembershipError::Unknown.into(), InitError::Failed(String::new()).into()] {
+            assert_eq!(status(unknown), (504, "outcome_unknown"));
+        }
+        assert_eq!(status(after_done("the session was started", ActError::NoKeys)), (504, "outcome_unknown"), "what is done is never called refused");
+        assert_eq!(status(MembershipError::NoLeader), (503, "no_leader"));
+    }
+
+    #[test]
+    fn a_read_that_cannot_be_answered_is_not_guessed() {
+        assert_eq!(status(BarrierError::Stale), (503, "node_stale"));
+        assert_eq!(status(BarrierError::Overloaded), (503, "overloaded"));
+        assert_eq!(status(CatchUpError::TimedOut), (503, "node_stale"));
+        assert_eq!(status(CatchUpError::Ahead), (400, "position_ahead"));
+    }
+
+    #[test]
+    fn every_refusal_of_apply_has_its_answer() {
+        let ended = || Arc::new(crate::domain::Session { ended: Some(ending()), ..session() });
+        for (refusal, answer) in [
+            (Refusal::SessionNotFound(()), (404, "session_not_found")),
+            (Refusal::SessionEnded(ended()), (409, "session_ended")),
+            (Refusal::VersionConflict(3), (412, "version_mismatch")),
+            (Refusal::SessionLimit(5), (409, "session_limit_reached")),
+            (Refusal::Overloaded("sessions_max".to_owned()), (503, "overloaded")),
+            (Refusal::CommandTooOld(()), (503, "overloaded")),
+            (Refusal::WrongPhase(()), (503, "not_formed")),
+            (Refusal::AboveCap(16), (400, "above_policy_cap")),
+            (Refusal::Taken(()), (409, "conflict")),
+        ] {
+            assert_eq!(status(refused(refusal)), answer);
+        }
+        let by_credential = |refusal| status(refused_credential(refusal, Moment(0)));
+        assert_eq!(by_credential(Refusal::SessionNotFound(())), (401, "session_not_found"));
+        assert_eq!(by_credential(Refusal::SessionEnded(ended())), (401, "session_expired"));
+        assert_eq!(by_credential(Refusal::SessionEnded(Arc::new(session()))), (401, "session_revoked"), "by a cut-off that is not in the record yet");
+        let cap = refused_credential(Refusal::AboveCap(60_000), Moment(0));
+        assert!(cap.kind() == Kind::AbovePolicyCap && cap.detail().contains("extend_seconds may be at most 60"));
+    }
+
+    fn ending() -> Ending {
+        Ending { at: Moment(0), index: 9, cause: crate::domain::Cause::Expired(Expired { idle: false }) }
+    }
+}
