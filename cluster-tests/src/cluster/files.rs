@@ -87,9 +87,7 @@ impl Layout {
             (1..=plan.members + plan.spares).zip(ports.chunks(3)).map(|(id, it)| seat(folder.path(), &plan.binary, id, it)).collect();
         let links = open_links(&mut seats);
         let layout = Self { plan, folder: Some(folder), seats, links, root_key };
-        for seat in &layout.seats {
-            std::fs::write(&seat.config_file, layout.settings_of(seat)).expect("the settings can be written");
-        }
+        layout.ids().for_each(|id| layout.write_settings(id, false));
         layout
     }
 
@@ -113,6 +111,11 @@ impl Layout {
         self.links.iter().filter(move |((from, to), _)| of(*from, *to)).map(|(_, link)| link)
     }
 
+    pub(super) fn write_settings(&self, id: u64, right_peers: bool) {
+        let seat = self.seat(id);
+        std::fs::write(&seat.config_file, self.settings_of(seat, right_peers)).expect("the settings can be written");
+    }
+
     pub(super) fn write_wall_offset(&self, id: u64, offset_ms: i64) {
         // Renamed into place, so that the node never reads half a number.
         let file = self.folder().join(format!("wall-offset-{id}"));
@@ -132,7 +135,7 @@ impl Layout {
         self.folder.as_ref().expect("kept only when the cluster is dropped").path()
     }
 
-    fn settings_of(&self, seat: &Seat) -> String {
+    fn settings_of(&self, seat: &Seat, right_peers: bool) -> String {
         let mut toml = String::new();
         let mut add = |line: String| writeln!(toml, "{line}").expect("a string grows");
         add(format!("[node]\nid = {}", seat.id));
@@ -142,7 +145,8 @@ impl Layout {
         add("[cluster]".to_owned());
         add(format!("secret_file = {:?}\nroot_key_file = {:?}", self.folder().join("cluster.secret"), self.folder().join("root.key")));
         if seat.id <= self.plan.members {
-            let seen = self.plan.peers_seen_by.iter().find(|it| it.0 == seat.id).map_or_else(|| self.members().collect(), |it| it.1.clone());
+            let seen =
+                self.plan.peers_seen_by.iter().find(|it| it.0 == seat.id && !right_peers).map_or_else(|| self.members().collect(), |it| it.1.clone());
             let peers: Vec<String> = seen
                 .iter()
                 .map(|id| self.seat(*id))
