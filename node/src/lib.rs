@@ -8,9 +8,13 @@
 pub mod clock;
 pub mod codec;
 pub mod command;
+pub mod config;
 pub mod dice;
 pub mod domain;
+pub mod feed;
 pub mod propose;
 pub mod secret;
+pub mod state;
 pub mod store;
+pub mod telemetry;
 pub mod tokens;

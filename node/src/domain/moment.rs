@@ -7,8 +7,8 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Moment(pub u64);
 
-/// The last moment that can be written as RFC 3339 (9999-12-31T23:59:59.999Z); every later one is taken for it.
-const LAST_MS: u64 = 253_402_300_799_999;
+/// The last moment that can be written (9999-12-30T22:00:00.000Z: `jiff` leaves room for every offset); every later one is taken for it.
+const LAST_MS: u64 = 253_402_207_200_000;
 
 impl Moment {
     /// This moment and `ms` milliseconds more, at most the last moment that can be written.

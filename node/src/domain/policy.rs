@@ -117,7 +117,8 @@ impl Policy {
     /// How long a revocation made under this policy is kept, milliseconds: until the last JWT it concerns could no longer be accepted anywhere.
     #[must_use]
     pub fn revocation_retention_ms(&self) -> u64 {
-        (self.jwt_ttl_seconds + self.leeway_seconds) * 1000 + self.max_staleness_ms + 10_000
+        let jwt_seconds = self.jwt_ttl_seconds.saturating_add(self.leeway_seconds);
+        jwt_seconds.saturating_mul(1000).saturating_add(self.max_staleness_ms).saturating_add(10_000)
     }
 
     /// How long after its expiry a JWT may still be exchanged, milliseconds; `None`: as long as the session is active.

@@ -168,3 +168,77 @@ fn fits(alg: Algorithm, parameters: &AlgorithmParameters) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn key(jwk: Value) -> Result<VerifyingKey, JwkError> {
+        VerifyingKey::from_jwk(&serde_json::from_value(jwk).expect("a JWK"))
+    }
+
+    fn with(mut jwk: Value, name: &str, value: Value) -> Value {
+        jwk[name] = value;
+        jwk
+    }
+
+    /// The public key of RFC 7515 appendix A.3.
+    fn ec() -> Value {
+        json!({"kty": "EC", "crv": "P-256", "alg": "ES256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"})
+    }
+
+    /// The public key of RFC 8037 appendix A.2.
+    fn ed() -> Value {
+        json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})
+    }
+
+    fn rsa() -> Value {
+        json!({"kty": "RSA", "alg": "RS256", "n": "AQAB", "e": "AQAB"})
+    }
+
+    const RFC_7515_A_3: &str = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.\
+        DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
+    const RFC_8037_A_4: &str = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.\
+        hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+
+    #[test]
+    fn the_examples_of_the_standards_verify_under_their_keys_and_no_other() {
+        let check = |key: Value, jws| self::key(key).unwrap().check(&Jws::parse(jws).unwrap());
+        assert_eq!(check(ec(), RFC_7515_A_3), Ok(()));
+        assert_eq!(check(ed(), RFC_8037_A_4), Ok(()));
+        assert_eq!(check(ec(), RFC_8037_A_4), Err(JwsError::Alg));
+        assert_eq!(check(rsa(), RFC_7515_A_3), Err(JwsError::Alg), "an ES256 token under an RSA key");
+        let other = with(ec(), "x", json!("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"));
+        assert_eq!(check(other, RFC_7515_A_3), Err(JwsError::Signature), "a point that is not on the curve");
+    }
+
+    #[test]
+    fn a_key_must_say_what_it_is_for_and_mean_it() {
+        assert!(key(ec()).is_ok() && key(ed()).is_ok() && key(rsa()).is_ok());
+        assert!(key(with(ec(), "use", json!("sig"))).is_ok());
+        assert!(key(with(ec(), "key_ops", json!(["verify"]))).is_ok());
+        let table = [
+            (with(ec(), "use", json!("enc")), JwkError::Use),
+            (with(ec(), "use", json!("other")), JwkError::Use),
+            (with(ec(), "key_ops", json!(["encrypt"])), JwkError::Use),
+            (with(ec(), "key_ops", json!([])), JwkError::Use),
+            (with(ec(), "alg", Value::Null), JwkError::Alg),
+            (with(ec(), "alg", json!("ES521")), JwkError::Alg),
+            (with(ec(), "alg", json!("ES384")), JwkError::Alg),
+            (with(ec(), "alg", json!("RS256")), JwkError::Alg),
+            (with(ec(), "alg", json!("HS256")), JwkError::Alg),
+            (with(ec(), "alg", json!("EdDSA")), JwkError::Alg),
+            (with(ec(), "crv", json!("P-384")), JwkError::Alg),
+            (with(rsa(), "alg", json!("ES256")), JwkError::Alg),
+            (with(rsa(), "alg", json!("HS256")), JwkError::Alg),
+            (with(rsa(), "alg", json!("RSA1_5")), JwkError::Alg),
+            (with(ed(), "alg", json!("ES256")), JwkError::Alg),
+            (with(ec(), "x", json!("?")), JwkError::Parameters),
+            (with(rsa(), "n", json!("AQAB=")), JwkError::Parameters),
+        ];
+        for (jwk, expected) in table {
+            assert_eq!(key(jwk.clone()).unwrap_err(), expected, "{jwk}");
+        }
+    }
+}

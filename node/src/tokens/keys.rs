@@ -228,3 +228,122 @@ fn point(public: &[u8]) -> Option<AlgorithmParameters> {
 fn thumbprint(algorithm: AlgorithmParameters) -> Option<String> {
     Jwk { common: CommonParameters::default(), algorithm }.thumbprint(ThumbprintHash::SHA256).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dice;
+    use crate::secret::ClusterSecret;
+    use crate::tokens::fixtures::{NOW, keyring, ring};
+    use serde_json::{Value, json};
+
+    #[test]
+    fn the_first_keyring_has_a_signer_and_a_next_key() {
+        let keyring = keyring();
+        let [signing, next] = keyring.keys.as_slice() else { panic!("two keys") };
+        assert_eq!((signing.state, signing.signs_from, signing.max_jwt_ttl_seconds), (KeyState::Signing(()), Some(NOW), 300));
+        assert_eq!((next.state, next.signs_from, next.max_jwt_ttl_seconds), (KeyState::Next(()), None, 0));
+        assert_ne!(signing.kid, next.kid);
+        let keys = Keys::open(&keyring, &ring()).unwrap();
+        assert_eq!(keys.signing_kid(), Some(&*signing.kid));
+    }
+
+    #[test]
+    fn an_empty_keyring_opens_and_publishes_nothing() {
+        let keys = Keys::open(&Keyring::default(), &ring()).unwrap();
+        assert_eq!((keys.signing_kid(), keys.jwks()), (None, r#"{"keys":[]}"#));
+    }
+
+    #[test]
+    fn what_is_published_says_all_that_a_verifier_needs_and_nothing_private() {
+        let mut keyring = keyring();
+        keyring.keys.extend((0..3).map(|_| make_key(&ring(), NOW, KeyState::Verifying(()), dice::bytes())));
+        keyring.keys[3].state = KeyState::Retired(());
+        keyring.keys[4].state = KeyState::Withdrawn(());
+        let jwks: Value = serde_json::from_str(Keys::open(&keyring, &ring()).unwrap().jwks()).unwrap();
+        let expected: Vec<Value> = keyring.keys[..3]
+            .iter()
+            .map(|key| {
+                let (x, y) = (URL_SAFE_NO_PAD.encode(&key.public[1..33]), URL_SAFE_NO_PAD.encode(&key.public[33..]));
+                json!({"kty": "EC", "crv": "P-256", "x": x, "y": y, "use": "sig", "alg": "ES256", "kid": key.kid})
+            })
+            .collect();
+        assert_eq!(jwks, json!({ "keys": expected }));
+    }
+
+    #[test]
+    fn nodes_with_the_same_keyring_publish_the_same_text() {
+        let keyring = keyring();
+        let other_order = SecretRing::new(vec![ClusterSecret::from_bytes(&[8; 32]).unwrap(), ClusterSecret::from_bytes(&[7; 32]).unwrap()]);
+        let (one, other) = (Keys::open(&keyring, &ring()).unwrap(), Keys::open(&keyring, &other_order.unwrap()).unwrap());
+        assert_eq!(one.jwks(), other.jwks());
+    }
+
+    /// RFC 7638 by hand: the members in the order of their names, no spaces, SHA-256.
+    #[test]
+    fn a_kid_is_the_thumbprint_of_its_key() {
+        let key = make_key(&ring(), NOW, KeyState::Next(()), dice::bytes());
+        let (x, y) = (URL_SAFE_NO_PAD.encode(&key.public[1..33]), URL_SAFE_NO_PAD.encode(&key.public[33..]));
+        let text = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+        assert_eq!(key.kid, URL_SAFE_NO_PAD.encode(hash));
+    }
+
+    #[test]
+    fn a_keyring_that_is_not_whole_does_not_open() {
+        type Damage = fn(&mut Keyring);
+        /// From the kids of the signing and of the next key.
+        type Expected = fn(&str, &str) -> KeyError;
+        let table: &[(&str, Damage, Expected)] = &[
+            ("another public key", |ring| ring.keys[0].public[40] ^= 1, |kid, _| KeyError::Public(kid.into())),
+            ("a short public key", |ring| ring.keys[0].public.truncate(64), |kid, _| KeyError::Public(kid.into())),
+            ("a long public key", |ring| ring.keys[0].public.push(0), |kid, _| KeyError::Public(kid.into())),
+            ("no public key", |ring| ring.keys[0].public.clear(), |kid, _| KeyError::Public(kid.into())),
+            ("a compressed public key", |ring| ring.keys[0].public[0] = 2, |kid, _| KeyError::Public(kid.into())),
+            ("a kid twice", |ring| ring.keys[1] = ring.keys[0].clone(), |kid, _| KeyError::Twice(kid.into())),
+            ("two signers", |ring| ring.keys[1].state = KeyState::Signing(()), |_, _| KeyError::Signers),
+            (
+                "a flipped bit in the private part",
+                |ring| ring.keys[1].wrapped.ciphertext[20] ^= 1,
+                |_, next| KeyError::Unwrap { kid: next.into(), source: UnwrapError::Damaged },
+            ),
+            (
+                "the private part of the other key",
+                |ring| ring.keys[0].wrapped = ring.keys[1].wrapped.clone(),
+                |kid, _| KeyError::Unwrap { kid: kid.into(), source: UnwrapError::Damaged },
+            ),
+        ];
+        for (name, damage, expected) in table {
+            let whole = keyring();
+            let mut damaged = whole.clone();
+            damage(&mut damaged);
+            let error = Keys::open(&damaged, &ring()).err();
+            assert_eq!(error, Some(expected(&whole.keys[0].kid, &whole.keys[1].kid)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_private_part_that_does_not_fit_is_found_before_it_signs() {
+        let mut keyring = keyring();
+        let kid = keyring.keys[0].kid.clone();
+        for wrong in [b"no PKCS#8".to_vec(), ring().unwrap(&keyring.keys[1].kid, &keyring.keys[1].wrapped).unwrap()] {
+            keyring.keys[0].wrapped = ring().wrap(&kid, &wrong, dice::bytes());
+            assert_eq!(Keys::open(&keyring, &ring()).err(), Some(KeyError::Pair(kid.clone())));
+        }
+    }
+
+    #[test]
+    fn another_cluster_secret_opens_nothing() {
+        let stranger = SecretRing::new(vec![ClusterSecret::from_bytes(&[9; 32]).unwrap()]).unwrap();
+        let error = Keys::open(&keyring(), &stranger).unwrap_err();
+        assert!(matches!(error, KeyError::Unwrap { source: UnwrapError::UnknownSecret(_), .. }), "{error}");
+    }
+
+    #[test]
+    fn nothing_private_is_printed() {
+        let keyring = keyring();
+        let keys = Keys::open(&keyring, &ring()).unwrap();
+        let kids: Vec<&str> = std::collections::BTreeSet::from([&*keyring.keys[0].kid, &*keyring.keys[1].kid]).into_iter().collect();
+        assert_eq!(format!("{keys:?}"), format!("Keys {{ signing: Some({:?}), known: {kids:?} }}", keyring.keys[0].kid));
+    }
+}

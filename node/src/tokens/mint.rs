@@ -230,3 +230,144 @@ fn own_claims(session: &Session) -> Result<Map<String, Value>, MintError> {
     own.retain(|name, _| !RESERVED_CLAIMS.contains(&name.as_str()));
     Ok(own)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Keyring, SessionId};
+    use crate::tokens::fixtures::{ISSUER, NOW, NOW_SECONDS, factor, keys, mint, ring, session};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn part(jwt: &str, at: usize) -> Value {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(jwt.split('.').nth(at).unwrap()).unwrap()).unwrap()
+    }
+
+    fn claims_of(session: &Session) -> Value {
+        part(&keys().mint(mint(session, &Policy::default())).unwrap().jwt, 1)
+    }
+
+    #[test]
+    fn a_jwt_says_what_the_contract_says() {
+        let keys = keys();
+        let session = Session {
+            factors: vec![factor("pwd", Moment(NOW.0 - 7_500)), factor("otp", Moment(NOW.0 - 9_000)), factor("pwd", Moment(NOW.0 - 60_000))],
+            claims: r#"{"role":"admin","teams":["a","b"]}"#.to_owned(),
+            version: 3,
+            ..session()
+        };
+        let minted = keys.mint(mint(&session, &Policy::default())).unwrap();
+        assert_eq!(part(&minted.jwt, 0), json!({"alg": "ES256", "typ": "at+jwt", "kid": keys.signing_kid()}));
+        let expected = json!({
+            "iss": ISSUER, "sub": "user-123", "aud": "billing", "client_id": "web", "exp": NOW_SECONDS + 300, "iat": NOW_SECONDS,
+            "jti": "AwMDAwMDAwMDAwMDAwMDAw", "sid": SessionId([1; 16]).to_string(), "rev": 4711, "auth_time": NOW_SECONDS - 7,
+            "acr": "aal2", "amr": ["pwd", "otp"], "role": "admin", "teams": ["a", "b"],
+        });
+        assert_eq!(part(&minted.jwt, 1), expected);
+        assert_eq!((minted.issued_at, minted.expires_at), (Moment(NOW_SECONDS * 1000), Moment((NOW_SECONDS + 300) * 1000)));
+        assert_eq!((Some(&*minted.kid), minted.version), (keys.signing_kid(), 3));
+    }
+
+    #[test]
+    fn without_factors_the_start_of_the_session_is_the_authentication() {
+        let claims = claims_of(&session());
+        assert_eq!((&claims["auth_time"], &claims["acr"], claims.get("amr")), (&json!(NOW_SECONDS), &json!("aal1"), None));
+        assert_eq!(claims.get("nbf"), None, "a not-before buys nothing and costs skew failures");
+    }
+
+    #[test]
+    fn an_audience_of_several_is_an_array() {
+        let session = Session { audience: vec!["a".to_owned(), "b".to_owned()], ..session() };
+        assert_eq!(claims_of(&session)["aud"], json!(["a", "b"]));
+        let nobody = Session { audience: Vec::new(), ..session };
+        assert_eq!(keys().mint(mint(&nobody, &Policy::default())).unwrap_err(), MintError::NoAudience);
+    }
+
+    #[test]
+    fn no_jwt_outlives_its_session() {
+        let (keys, policy) = (keys(), Policy::default());
+        let ends = |ms: u64| Session { expires_at: NOW.plus_ms(ms), ..session() };
+        // Now is half a second past a whole one: 1,499 ms later no further second is whole.
+        for (left_ms, life_seconds) in [(86_400_000, 300), (300_000, 300), (299_499, 299), (1_499, 1), (500, 1)] {
+            let session = ends(left_ms);
+            let minted = keys.mint(mint(&session, &policy)).unwrap();
+            assert_eq!(minted.expires_at, Moment((NOW_SECONDS + life_seconds) * 1000), "{left_ms}");
+            assert!(minted.expires_at <= session.expires_at);
+        }
+        for left_ms in [499, 0] {
+            assert_eq!(keys.mint(mint(&ends(left_ms), &policy)).unwrap_err(), MintError::Expired, "{left_ms}");
+        }
+        let past = Session { expires_at: Moment(0), ..session() };
+        assert_eq!(keys.mint(mint(&past, &policy)).unwrap_err(), MintError::Expired);
+    }
+
+    #[test]
+    fn no_claim_of_a_session_shadows_a_reserved_one() {
+        assert!(RESERVED_CLAIMS.is_sorted());
+        let shadowed: Map<String, Value> = RESERVED_CLAIMS.iter().map(|name| ((*name).to_owned(), json!("shadow"))).collect();
+        let session = Session { claims: serde_json::to_string(&shadowed).unwrap(), ..session() };
+        let text = claims_of(&session).to_string();
+        assert!(!text.contains("shadow"), "{text}");
+    }
+
+    #[test]
+    fn claims_that_could_be_read_in_two_ways_are_not_signed() {
+        let deep = |levels: usize| format!("{{\"a\":{}1{}}}", "[".repeat(levels), "]".repeat(levels));
+        for (claims, error) in [
+            (r#"{"a":1,"a":2}"#.to_owned(), JsonError::Duplicate),
+            ("[]".to_owned(), JsonError::NotAnObject),
+            (String::new(), JsonError::Malformed),
+            (deep(CLAIMS_DEPTH_MAX), JsonError::TooDeep),
+        ] {
+            let session = Session { claims, ..session() };
+            assert_eq!(keys().mint(mint(&session, &Policy::default())).unwrap_err(), MintError::Claims(error));
+        }
+        assert!(keys().mint(mint(&Session { claims: deep(CLAIMS_DEPTH_MAX - 1), ..session() }, &Policy::default())).is_ok());
+    }
+
+    #[test]
+    fn a_cluster_without_keys_mints_nothing() {
+        let keys = Keys::open(&Keyring::default(), &ring()).unwrap();
+        assert_eq!(keys.mint(mint(&session(), &Policy::default())).unwrap_err(), MintError::NoKey);
+        assert_eq!(keys.fits(mint(&session(), &Policy::default())).unwrap_err(), MintError::NoKey);
+    }
+
+    #[test]
+    fn a_jwt_is_not_printed() {
+        let minted = keys().mint(mint(&session(), &Policy::default())).unwrap();
+        let printed = format!("{minted:?}");
+        assert!(minted.jwt.split('.').all(|part| !printed.contains(part)), "{printed}");
+        assert!(printed.contains(&*minted.kid));
+    }
+
+    proptest! {
+        #[test]
+        fn what_fits_is_what_can_be_minted(length in 2_000usize..3_500) {
+            let keys = keys();
+            let session = Session { claims: format!("{{\"a\":\"{}\"}}", "x".repeat(length)), ..session() };
+            let policy = Policy::default();
+            match (keys.mint(mint(&session, &policy)), keys.fits(mint(&session, &policy))) {
+                (Ok(minted), Ok(())) => prop_assert!(minted.jwt.len() <= MINTED_MAX_BYTES),
+                (Err(MintError::TooLarge(bytes)), Err(MintError::TooLarge(same))) => {
+                    prop_assert_eq!(bytes, same);
+                    prop_assert!(bytes > MINTED_MAX_BYTES);
+                }
+                other => prop_assert!(false, "{:?}", other),
+            }
+        }
+    }
+
+    /// The bound is the bound to the byte: one more byte of claims is refused.
+    #[test]
+    fn the_largest_jwt_has_the_largest_size() {
+        let (keys, policy) = (keys(), Policy::default());
+        let sizes = (0..4_000).map_while(|length| {
+            let session = Session { claims: format!("{{\"a\":\"{}\"}}", "x".repeat(length)), ..session() };
+            keys.fits(mint(&session, &policy)).is_ok().then_some(length)
+        });
+        let longest = sizes.last().unwrap();
+        let session = Session { claims: format!("{{\"a\":\"{}\"}}", "x".repeat(longest)), ..session() };
+        let bytes = keys.mint(mint(&session, &policy)).unwrap().jwt.len();
+        assert!((MINTED_MAX_BYTES - 1..=MINTED_MAX_BYTES).contains(&bytes), "{bytes}");
+    }
+}

@@ -5,6 +5,7 @@
 //! the stricter rules of this room, because that library accepts unknown `crit`, any `typ`, an array as `iss` and more.
 
 mod api_key;
+mod expect;
 mod json;
 mod jws;
 mod keys;
@@ -13,12 +14,17 @@ mod session_token;
 mod verify;
 
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
 mod wycheproof;
 
 pub use api_key::{hash_key, keys_equal};
+pub use expect::{Expect, Verified};
 pub use json::JsonError;
 pub use jws::{JWT_MAX_BYTES, JwsError};
 pub use keys::{KeyError, Keys, first_keyring, make_key};
 pub use mint::{CLAIMS_DEPTH_MAX, MINTED_MAX_BYTES, Mint, MintError, Minted, RESERVED_CLAIMS};
 pub use session_token::SessionToken;
-pub use verify::{Expect, Unproven, Verified, VerifyError};
+pub use verify::{Unproven, VerifyError};

@@ -4,17 +4,15 @@
 //! say. Each refusal has one cause, for the operator; the caller hears only that the token is invalid.
 
 use super::Keys;
-use super::json::{self, JsonError};
+use super::expect::{Expect, Verified};
+use super::json::JsonError;
 use super::jws::{Jws, JwsError, VerifyingKey};
 use super::keys::Known;
-use super::mint::{CLAIMS_DEPTH_MAX, Minted};
-use crate::domain::{LogIndex, Moment, SessionId};
+use super::mint::Minted;
+use crate::domain::{LogIndex, SessionId};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use serde_json::{Map, Value};
 use std::fmt;
 
-/// The largest integer that every JSON reader reads alike (RFC 8259 section 6).
-const INTEGER_MAX: u64 = 1 << 53;
 /// The longest `kid` that is looked up, bytes.
 const KID_MAX_BYTES: usize = 64;
 
@@ -68,46 +66,6 @@ pub enum VerifyError {
     Expired,
 }
 
-/// What the asker expects of a JWT.
-#[derive(Clone, Copy, Debug)]
-pub struct Expect<'a> {
-    /// `iss`, exactly.
-    pub issuer: &'a str,
-    /// One of `aud`, exactly; `None`: whoever it is for.
-    pub audience: Option<&'a str>,
-    /// Tolerance on `exp`, `iat` and `nbf`, seconds.
-    pub leeway_seconds: u64,
-    /// Cluster time.
-    pub now: Moment,
-    /// The longest life that any JWT of this cluster had, seconds.
-    pub max_ttl_seconds: u64,
-    /// For exchange: an expired JWT is no error, but [`Verified::expired`]. Everything else is checked as ever.
-    pub allow_expired: bool,
-}
-
-/// What a JWT that has been verified says.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Verified {
-    /// The session.
-    pub sid: SessionId,
-    /// The index of the session's start entry.
-    pub rev: LogIndex,
-    /// The user.
-    pub sub: String,
-    /// The key that signed it.
-    pub kid: String,
-    /// When it was issued, seconds since the epoch.
-    pub iat: u64,
-    /// When it expires, seconds since the epoch.
-    pub exp: u64,
-    /// Whether that has come, leeway included; only ever true if [`Expect::allow_expired`].
-    pub expired: bool,
-    /// Whom it is for; not empty.
-    pub audience: Vec<String>,
-    /// Its own id.
-    pub jti: String,
-}
-
 impl Keys {
     /// Verifies a JWT.
     ///
@@ -116,7 +74,7 @@ impl Keys {
     pub fn verify(&self, jwt: &str, expect: Expect<'_>) -> Result<Verified, VerifyError> {
         let (jws, key, kid) = self.read(jwt)?;
         key.check(&jws)?;
-        check_claims(&jws.payload, kid, &expect)
+        expect.check(&jws.payload, kid)
     }
 
     /// Checks all of a JWT but its signature. What it says can be used to find a JWT that this node minted; nothing else, before it is
@@ -127,7 +85,7 @@ impl Keys {
     pub fn inspect<'a>(&'a self, jwt: &'a str, expect: Expect<'_>) -> Result<Unproven<'a>, VerifyError> {
         let (jws, key, kid) = self.read(jwt)?;
         key.check_alg(&jws)?;
-        let claims = check_claims(&jws.payload, kid, &expect)?;
+        let claims = expect.check(&jws.payload, kid)?;
         Ok(Unproven { jwt, jws, key, claims })
     }
 
@@ -197,68 +155,129 @@ fn is_kid(kid: &str) -> bool {
     (1..=KID_MAX_BYTES).contains(&kid.len()) && kid.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
-fn check_claims(payload: &[u8], kid: String, expect: &Expect<'_>) -> Result<Verified, VerifyError> {
-    let claims = json::object(payload, CLAIMS_DEPTH_MAX).map_err(VerifyError::Claims)?;
-    if text(&claims, "iss")? != expect.issuer {
-        return Err(VerifyError::Issuer);
-    }
-    let audience = audience(&claims)?;
-    if expect.audience.is_some_and(|asker| !audience.iter().any(|name| name == asker)) {
-        return Err(VerifyError::Audience);
-    }
-    if claims.contains_key("cnf") {
-        return Err(VerifyError::Bound);
-    }
-    text(&claims, "client_id")?;
-    let (iat, exp) = (integer(&claims, "iat")?, integer(&claims, "exp")?);
-    Ok(Verified {
-        sid: text(&claims, "sid")?.parse().map_err(|_| VerifyError::Claim("sid"))?,
-        rev: integer(&claims, "rev")?,
-        sub: text(&claims, "sub")?.to_owned(),
-        jti: text(&claims, "jti")?.to_owned(),
-        expired: check_times(&claims, iat, exp, expect)?,
-        kid,
-        iat,
-        exp,
-        audience,
-    })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Factor, Moment, Policy, Session, TokenHash};
+    use crate::tokens::expect::INTEGER_MAX;
+    use crate::tokens::fixtures::{NOW, NOW_SECONDS, expect, header, keys, mint, object, session, sign, with};
+    use proptest::prelude::*;
 
-/// Whether it has expired; an error if that, or anything else about its times, is a reason to refuse it.
-fn check_times(claims: &Map<String, Value>, iat: u64, exp: u64, expect: &Expect<'_>) -> Result<bool, VerifyError> {
-    // All values are at most 2^53 seconds, so that milliseconds fit.
-    let leeway_ms = expect.leeway_seconds.saturating_mul(1000);
-    let ahead = |seconds: u64| seconds * 1000 > expect.now.0.saturating_add(leeway_ms);
-    if exp <= iat || exp - iat > expect.max_ttl_seconds {
-        return Err(VerifyError::Life);
+    #[test]
+    fn what_was_minted_verifies_and_says_what_was_meant() {
+        let keys = keys();
+        let minted = keys.mint(mint(&session(), &Policy::default())).unwrap();
+        let expected = Verified {
+            sid: session().id,
+            rev: 4711,
+            sub: "user-123".to_owned(),
+            kid: keys.signing_kid().unwrap().to_owned(),
+            iat: NOW_SECONDS,
+            exp: NOW_SECONDS + 300,
+            expired: false,
+            audience: vec!["billing".to_owned()],
+            jti: "AwMDAwMDAwMDAwMDAwMDAw".to_owned(),
+        };
+        assert_eq!(keys.verify(&minted.jwt, expect()), Ok(expected));
     }
-    if ahead(iat) {
-        return Err(VerifyError::IssuedInFuture);
+
+    #[test]
+    fn who_asks_for_no_audience_learns_whom_it_is_for() {
+        let (keys, session) = (keys(), Session { audience: vec!["a".to_owned(), "b".to_owned()], ..session() });
+        let minted = keys.mint(mint(&session, &Policy::default())).unwrap();
+        let anyone = Expect { audience: None, ..expect() };
+        assert_eq!(keys.verify(&minted.jwt, anyone).unwrap().audience, session.audience);
+        assert_eq!(keys.verify(&minted.jwt, Expect { audience: Some("b"), ..anyone }).map(|verified| verified.rev), Ok(4711));
+        assert_eq!(keys.verify(&minted.jwt, Expect { audience: Some("c"), ..anyone }), Err(VerifyError::Audience));
+        assert_eq!(keys.verify(&minted.jwt, Expect { issuer: "https://other.example", ..anyone }), Err(VerifyError::Issuer));
     }
-    if claims.contains_key("nbf") && ahead(integer(claims, "nbf")?) {
-        return Err(VerifyError::NotYet);
+
+    #[test]
+    fn a_jwt_that_this_node_minted_is_recognised_by_its_bytes_and_skips_only_the_signature() {
+        let keys = keys();
+        let minted = keys.mint(mint(&session(), &Policy::default())).unwrap();
+        let unsigned = format!("{}.{}", minted.jwt.rsplit_once('.').unwrap().0, "A".repeat(86));
+        // A slot that says it minted this text: the only way to be believed without a signature.
+        let slot = Minted { jwt: unsigned.as_str().into(), ..minted.clone() };
+        let inspect = |jwt| keys.inspect(jwt, expect()).unwrap();
+
+        assert_eq!(inspect(&unsigned).sid(), session().id);
+        assert_eq!(inspect(&unsigned).rev(), 4711);
+        assert!(inspect(&unsigned).prove(Some(&slot)).is_ok());
+        assert_eq!(inspect(&unsigned).prove(Some(&minted)), Err(VerifyError::Jws(JwsError::Signature)));
+        assert_eq!(inspect(&unsigned).prove(None), Err(VerifyError::Jws(JwsError::Signature)));
+        assert!(inspect(&minted.jwt).prove(Some(&slot)).is_ok(), "another slot only costs the signature");
+        assert_eq!(keys.inspect(&unsigned, Expect { audience: Some("x"), ..expect() }).unwrap_err(), VerifyError::Audience);
+        let late = Expect { now: NOW.plus_ms(400_000), ..expect() };
+        assert_eq!(keys.inspect(&minted.jwt, late).unwrap_err(), VerifyError::Expired);
+        assert_eq!(format!("{:?}", inspect(&minted.jwt)), "Unproven(..)");
     }
-    let expired = expect.now.0 >= (exp * 1000).saturating_add(leeway_ms);
-    if expired && !expect.allow_expired { Err(VerifyError::Expired) } else { Ok(expired) }
-}
 
-/// A claim that must be text and not empty.
-fn text<'a>(claims: &'a Map<String, Value>, name: &'static str) -> Result<&'a str, VerifyError> {
-    claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).ok_or(VerifyError::Claim(name))
-}
+    fn any_session() -> impl Strategy<Value = Session> {
+        let texts = (r"[^\p{Cc}]{1,40}", r"[^\p{Cc}]{1,20}", prop::collection::vec(r"[^\p{Cc}]{1,12}", 1..6));
+        let factors = prop::collection::vec(("[a-z]{1,8}", 0..NOW.0), 0..6);
+        let own = prop::collection::btree_map(".{0,6}", (any::<i64>(), ".{0,10}"), 0..6);
+        (any::<[u8; 16]>(), 0..=INTEGER_MAX, texts, factors, own, 1_000u64..1 << 42).prop_map(|(id, rev, texts, factors, own, left_ms)| Session {
+            id: SessionId(id),
+            rev,
+            user_id: texts.0,
+            client_id: texts.1,
+            audience: texts.2,
+            factors: factors.into_iter().map(|(method, at)| Factor { method, at: Moment(at) }).collect(),
+            claims: serde_json::to_string(&own).unwrap(),
+            expires_at: NOW.plus_ms(left_ms),
+            token: TokenHash([0; 32]),
+            ..session()
+        })
+    }
 
-/// A claim that must be an integer, written as one.
-fn integer(claims: &Map<String, Value>, name: &'static str) -> Result<u64, VerifyError> {
-    claims.get(name).and_then(Value::as_u64).filter(|integer| *integer <= INTEGER_MAX).ok_or(VerifyError::Claim(name))
-}
+    proptest! {
+        #[test]
+        fn any_session_comes_back_from_its_jwt(session in any_session(), leeway_seconds in 0u64..30) {
+            let keys = keys();
+            let minted = keys.mint(mint(&session, &Policy::default())).unwrap();
+            for audience in session.audience.iter().map(|name| Some(name.as_str())).chain([None]) {
+                let verified = keys.verify(&minted.jwt, Expect { audience, leeway_seconds, ..expect() }).unwrap();
+                prop_assert_eq!((verified.sid, verified.rev, &verified.sub), (session.id, session.rev, &session.user_id));
+                prop_assert_eq!(&verified.audience, &session.audience);
+                prop_assert_eq!((Moment(verified.iat * 1000), Moment(verified.exp * 1000)), (minted.issued_at, minted.expires_at));
+                prop_assert!(minted.expires_at <= session.expires_at);
+            }
+        }
 
-/// `aud`: text, or an array of texts that is not empty.
-fn audience(claims: &Map<String, Value>) -> Result<Vec<String>, VerifyError> {
-    let wrong = VerifyError::Claim("aud");
-    let name = |value: &Value| value.as_str().filter(|name| !name.is_empty()).map(ToOwned::to_owned);
-    match claims.get("aud") {
-        Some(Value::Array(names)) if !names.is_empty() => names.iter().map(name).collect::<Option<_>>().ok_or(wrong),
-        Some(one) => name(one).map(|name| vec![name]).ok_or(wrong),
-        None => Err(wrong),
+        #[test]
+        fn no_flipped_bit_passes(session in any_session(), flip: prop::sample::Index) {
+            let keys = keys();
+            let minted = keys.mint(mint(&session, &Policy::default())).unwrap();
+            let mut bytes = minted.jwt.as_bytes().to_vec();
+            let bit = flip.index(8 * bytes.len());
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            // The highest bit of a byte makes it no text at all, which is refused before it gets here.
+            if let Ok(jwt) = String::from_utf8(bytes) {
+                let anyone = Expect { audience: None, ..expect() };
+                prop_assert!(keys.verify(&jwt, anyone).is_err());
+                prop_assert!(keys.inspect(&jwt, anyone).and_then(|unproven| unproven.prove(Some(&minted))).is_err());
+            }
+        }
+
+        #[test]
+        fn no_text_makes_verification_panic(text in ".*", head in ".*", body in ".*") {
+            let keys = keys();
+            let _ = keys.verify(&text, expect());
+            let _ = keys.verify(&sign(&keys, head.as_bytes(), body.as_bytes()), expect());
+            let good_head = object(&header(keys.signing_kid().unwrap()));
+            prop_assert!(keys.verify(&sign(&keys, good_head.as_bytes(), body.as_bytes()), expect()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_refusal_repeats_nothing_of_the_token() {
+        let keys = keys();
+        let head = object(&with(header("SECRET"), "alg", "\"SECRET\""));
+        for token in [sign(&keys, head.as_bytes(), b"SECRET"), "SECRET".to_owned(), "SECRET.SECRET.SECRET".to_owned()] {
+            let error = keys.verify(&token, expect()).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("SECRET"), "{error}");
+        }
+        assert_eq!(keys.verify("", expect()).unwrap_err().to_string(), "the token is not three parts of base64url");
     }
 }
