@@ -21,31 +21,36 @@ mod t80_no_faults_in_a_release;
 mod t81_the_sync_is_real;
 
 use cluster_tests::client::{Level, Seen, Started, Write};
-use cluster_tests::cluster::Cluster;
+use cluster_tests::cluster::{Cluster, PATIENCE};
 use cluster_tests::facts::wait_until;
 use serde_json::json;
-use std::time::Duration;
 
 /// Settings under which a snapshot lets the log below it go.
-const SHORT_LOG: &str = "[raft]\n";
+const SHORT_LOG: &str = "[raft]\npurge_keep_entries = 0\n";
 
-/// The leader takes a snapshot and purges the log below it; returns the snapshot's index.
+/// Each of these nodes takes a snapshot and gives its log below it up, so that whoever leads has nothing else to send; returns the lowest
+/// snapshot's index.
 #[track_caller]
-fn snapshot_and_purge(cluster: &Cluster, leader: u64) -> u64 {
+fn snapshot_and_purge(cluster: &Cluster, nodes: &[u64]) -> u64 {
     let client = cluster.client("snapshot");
-    let reached = cluster.status(leader).expect("the leader has a status").node.applied_index.expect("something is applied");
-    client.admin(leader, "POST", "/admin/v1/cluster/snapshots", Some(&json!({}))).done("a snapshot");
-    wait_until("the leader has the snapshot", Duration::from_secs(20), || {
-        let at = cluster.status(leader).ok_or("no status")?.node.snapshot_index;
-        if at >= Some(reached) { Ok(at.expect("just compared")) } else { Err(format!("it is at {at:?}, not {reached}")) }
-    })
+    let applied = |node| cluster.status(node).and_then(|it| it.node.applied_index);
+    let reached = nodes.iter().filter_map(|node| applied(*node)).max().expect("something is applied");
+    for node in nodes {
+        cluster.applied(*node, reached);
+        client.admin(*node, "POST", "/admin/v1/cluster/snapshots", Some(&json!({}))).done("a snapshot");
+        wait_until(&format!("node {node} has given up its log up to {reached}"), PATIENCE, || {
+            let at = cluster.status(*node).ok_or("no status")?.node;
+            if at.purged_index >= Some(reached) { Ok(()) } else { Err(format!("{at:?}")) }
+        });
+    }
+    reached
 }
 
 /// Adds a started, empty node as a learner.
 #[track_caller]
 fn add_member(cluster: &Cluster, leader: u64, id: u64) {
     let client = cluster.client("members");
-    wait_until(&format!("node {id} is added"), Duration::from_secs(20), || {
+    wait_until(&format!("node {id} is added"), PATIENCE, || {
         let body = json!({"node_id": id, "peer": cluster.peer(id), "api": cluster.api(id)});
         match client.admin(leader, "POST", "/admin/v1/cluster/members", Some(&body)) {
             Write::Done(_) => Ok(()),

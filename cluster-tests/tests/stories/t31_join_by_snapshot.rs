@@ -20,7 +20,7 @@ fn t31_join_from_nothing_by_snapshot() {
     for session in sessions.iter().step_by(2) {
         client.revoke_surely(leader, session);
     }
-    let snapshot = super::snapshot_and_purge(&cluster, leader);
+    let snapshot = super::snapshot_and_purge(&cluster, &[1, 2, 3]);
 
     cluster.start(4);
     super::add_member(&cluster, leader, 4);

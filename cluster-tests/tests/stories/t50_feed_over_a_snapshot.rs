@@ -30,7 +30,7 @@ fn t50_feed_tells_all_over_a_snapshot_install() {
     acknowledged.extend(sessions[5..30].iter().map(|it| client.revoke_surely(leader, it).index));
     let wide = client.revoke_user(leader, "eve", None).done("a wide revocation");
     acknowledged.insert(wide.index);
-    let snapshot = super::snapshot_and_purge(&cluster, leader);
+    let snapshot = super::snapshot_and_purge(&cluster, &others);
     assert!(snapshot >= wide.index);
 
     cluster.heal();
