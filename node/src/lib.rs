@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod clock;
 pub mod codec;
 pub mod command;
@@ -13,6 +14,7 @@ pub mod dice;
 pub mod domain;
 pub mod feed;
 pub mod propose;
+pub mod raft;
 pub mod secret;
 pub mod state;
 pub mod store;

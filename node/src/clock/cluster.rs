@@ -25,7 +25,8 @@ struct Face {
     known: Known,
     /// The latest answer of `now`.
     shown: Moment,
-    /// Whether the wall of the start has been held against the end of the log.
+    /// Whether the wall of the start has been held against the end of the log. A time that was shown already cannot be taken back, so a node
+    /// that joins, and applies a log from its beginning, keeps its wall.
     judged: bool,
 }
 
@@ -62,7 +63,7 @@ impl ClusterClock {
     /// Notes the time of the last applied entry; the state machine says it after each batch. An entry is committed, so it is always believed.
     pub fn applied(&self, last_at: Moment) {
         let (mut face, boot) = self.read();
-        if last_at > Moment(0) && !std::mem::replace(&mut face.judged, true) {
+        if last_at > Moment(0) && !std::mem::replace(&mut face.judged, true) && face.shown == Moment(0) {
             face.judge_the_start(last_at);
         }
         face.learn(last_at, boot);
@@ -227,6 +228,16 @@ mod tests {
         assert!(clock.stepped(), "one clock alone vouches for nothing");
         clock.members(&[0, -3]);
         assert_eq!(clock.now(), start.plus_ms(2_000));
+    }
+
+    #[test]
+    fn a_node_that_joins_keeps_its_wall_while_it_applies_old_entries() {
+        let (clock, hands, start) = cluster_clock();
+        assert_eq!(clock.now(), start);
+        clock.applied(Moment(start.0 - 60 * DAY_MS));
+        hands.advance_ms(10);
+        assert_eq!(clock.now(), start.plus_ms(10));
+        assert!(!clock.stepped());
     }
 
     #[test]

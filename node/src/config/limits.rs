@@ -4,10 +4,6 @@
 pub const CONFIG_FILE_MAX_BYTES: u64 = 1024 * 1024;
 /// The largest file of secrets or keys, bytes; a larger one is refused.
 pub const SECRET_FILE_MAX_BYTES: u64 = 16 * 1024;
-/// The shortest cluster secret, bytes.
-pub const SECRET_MIN_BYTES: usize = 32;
-/// The most cluster secrets that may be in use at once; more are refused.
-pub const SECRETS_MAX: usize = 8;
 /// The shortest root API key, characters.
 pub const ROOT_KEY_MIN_CHARS: usize = 32;
 /// The longest root API key, characters.

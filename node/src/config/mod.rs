@@ -13,17 +13,19 @@ mod listeners;
 mod load;
 mod parts;
 mod policy;
+mod reset_root;
 mod secrets;
 
 pub use crate::telemetry::{LogFormat, LogSettings};
 pub use address::{Address, Listen};
 pub use cluster::{ClusterSettings, MemberAddresses, NodeSettings};
 pub use error::{ConfigError, Problem};
-pub use limits::{CONFIG_FILE_MAX_BYTES, MEMBERS_MAX, ROOT_KEY_MIN_CHARS, SECRET_FILE_MAX_BYTES, SECRET_MIN_BYTES, SECRETS_MAX};
+pub use limits::{CONFIG_FILE_MAX_BYTES, MEMBERS_MAX, ROOT_KEY_MIN_CHARS, SECRET_FILE_MAX_BYTES};
 pub use listeners::{AdminSettings, ApiSettings, PeerSettings};
 pub use load::Flags;
 pub use parts::{ActorsSettings, FeedSettings, RaftSettings, StoreSettings};
 pub use policy::{ExchangeSetting, LimitModeSetting, PolicySettings};
+pub use reset_root::{RESET_ROOT_FILE, ResetRootRequest};
 pub use secrets::{CLUSTER_SECRET_FILE, ROOT_KEY_FILE, Secret, Secrets, keep_secret, keep_secret_again};
 
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,8 @@
 
 use super::error::{ConfigError, Problem};
 use super::limits::ROOT_KEY_MAX_CHARS;
-use super::{Config, ROOT_KEY_MIN_CHARS, SECRET_FILE_MAX_BYTES, SECRET_MIN_BYTES, SECRETS_MAX};
+use super::{Config, ROOT_KEY_MIN_CHARS, SECRET_FILE_MAX_BYTES};
+use crate::secret::{SECRET_MIN_BYTES, SECRETS_MAX};
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -141,7 +142,7 @@ impl Found {
 
 /// Why a file of a secret is not read.
 #[derive(Debug, thiserror::Error)]
-enum SecretFileError {
+pub(super) enum SecretFileError {
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
     #[error("is open to others (mode {0:04o}): set it to 0600")]
@@ -154,7 +155,7 @@ enum SecretFileError {
     NotText,
 }
 
-fn read_secret(path: &Path) -> Result<Secret, SecretFileError> {
+pub(super) fn read_secret(path: &Path) -> Result<Secret, SecretFileError> {
     let file = File::open(path)?;
     let found = file.metadata()?;
     if !found.is_file() {

@@ -7,19 +7,19 @@
 macro_rules! tagged {
     (
         $(#[$meta:meta])*
-        pub enum $name:ident {
+        $vis:vis enum $name:ident {
             $( $(#[$vmeta:meta])* $tag:literal => $variant:ident($body:ty) ),+ $(,)?
         }
     ) => {
         $(#[$meta])*
-        pub enum $name {
+        $vis enum $name {
             $( $(#[$vmeta])* $variant($body) ),+
         }
 
         impl $name {
             /// The tag that stands for this variant in every persisted form.
             #[must_use]
-            pub fn tag(&self) -> u8 {
+            $vis fn tag(&self) -> u8 {
                 match self { $( Self::$variant(_) => $tag ),+ }
             }
         }

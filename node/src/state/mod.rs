@@ -15,6 +15,9 @@ mod table;
 mod user_index;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 pub use bounds::{COUNTED_EXACTLY_MAX, EVICTIONS_MAX, FACTORS_MAX, RETIRED_NODES_MAX, REVOCATIONS_MAX, TOMBSTONE_LIFE_MIN_MS, TOUCHES_MAX};
 pub use digest::digest_of;
 pub use ledger::Row;

@@ -1,104 +1,151 @@
-//! Why the disk could not be opened, and why it could not be used any longer.
+//! What can go wrong with a disk: at opening (the operator reads it) and afterwards (the process ends with it).
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// What an operator does with a node whose disk can no longer be trusted.
-const REPLACE: &str = "remove this node from the cluster and add it again under a new id with an empty data directory; never start it with this one";
-
-/// Why a data directory could not be opened; each text is one sentence that says what to do.
+/// Why a store does not open. Each text says what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process, or another handle of this one, has the directory open.
-    #[error("{0} is in use by another process: stop it first, or choose another data directory")]
+    /// Another process works in the directory.
+    #[error("{} is in use by another process: stop that process, or give this node a data directory of its own", .0.display())]
     Locked(PathBuf),
-    /// Files, but none of ours.
-    #[error("{0} is not empty and was not made by curfew: choose an empty data directory, or empty this one")]
+    /// The directory holds something, but no store; it is never overwritten.
+    #[error("{} is not empty and is no curfew data directory: choose an empty directory, or one that curfew has made", .0.display())]
     Foreign(PathBuf),
-    /// Others may write here.
-    #[error("{path} can be written by others (mode {mode:o}): run chmod 700 on it and make sure that its content is yours")]
+    /// The store was written by a version of curfew that this one cannot read.
+    #[error("{} has the store format {found:?}, and this curfew reads format {known}: start the version of curfew that wrote it", .path.display())]
+    UnknownFormat {
+        /// The header file.
+        path: PathBuf,
+        /// The format that it names.
+        found: String,
+        /// The format that this program reads.
+        known: u16,
+    },
+    /// Others than the owner may write in the directory.
+    #[error("{} may be written by others than its owner (mode {mode:03o}): run chmod 0700 on it", .path.display())]
     Permissions {
-        /// The directory.
+        /// The data directory.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
     },
-    /// Written by a release with another format.
-    #[error("{path} has store format {found}; this release knows format {known}: start the release that wrote it, or a newer one")]
-    UnknownFormat {
-        /// The header file.
+    /// The disk no longer knows what it has promised.
+    #[error(
+        "{} forgot what it promised ({what}): remove this node from the cluster and add it again under a new id with an empty data directory",
+        .path.display()
+    )]
+    Forgot {
+        /// The part of the data directory that came back short.
         path: PathBuf,
-        /// The version found.
-        found: String,
-        /// The version known here.
-        known: u32,
-    },
-    /// Something does not add up, and this node cannot say what is true.
-    #[error("{what} is damaged ({why}): {REPLACE}")]
-    Damaged {
-        /// The file or directory.
+        /// What is missing.
         what: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// Less is on disk than what was promised.
-    #[error("this disk forgot what it had promised ({0}): {REPLACE}")]
-    Forgot(String),
-    /// The file system refused.
-    #[error("{path} cannot be used: {source}")]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
-    },
-    /// The database refused.
-    #[error("the database {path} cannot be opened: {why}")]
-    Database {
-        /// Its directory.
-        path: PathBuf,
-        /// Its answer.
-        why: String,
-    },
-    /// A store error while the disk was brought in order.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why an operation failed. After any failure of a write the store answers every call with that first error, and the process must end.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    /// A write, a sync or a read failed.
-    #[error("{what} failed: {why}")]
-    Failed {
-        /// What was being done, and to which file.
-        what: String,
-        /// The system's answer.
-        why: String,
     },
     /// Bytes came back other than they were written.
-    #[error("{what} is damaged ({why}): {REPLACE}")]
+    #[error(
+        "{} is damaged ({what}): remove this node from the cluster and add it again under a new id with an empty data directory",
+        .path.display()
+    )]
     Damaged {
-        /// The file or directory, and the index or key in it.
-        what: String,
+        /// The damaged part.
+        path: PathBuf,
         /// What is wrong with it.
-        why: String,
+        what: String,
     },
-    /// The caller broke an order that the store relies on; nothing was written.
-    #[error("refused: {0}")]
-    Refused(String),
-    /// The store has been closed.
+    /// The operating system, or the database, refused.
+    #[error("cannot {doing} {}: {cause}", .path.display())]
+    Failed {
+        /// What was tried, as a verb.
+        doing: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// The answer.
+        cause: io::Error,
+    },
+}
+
+impl OpenError {
+    pub(super) fn failed(doing: &'static str, path: &Path, cause: io::Error) -> Self {
+        Self::Failed { doing, path: path.to_owned(), cause }
+    }
+
+    pub(super) fn damaged(path: &Path, what: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), what: what.into() }
+    }
+
+    pub(super) fn forgot(path: &Path, what: impl Into<String>) -> Self {
+        Self::Forgot { path: path.to_owned(), what: what.into() }
+    }
+}
+
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Damaged { path, what } => Self::Damaged { path, what },
+            StoreError::Failed { doing, path, cause } => Self::Failed { doing, path, cause: io::Error::new(cause.kind(), cause.to_string()) },
+            other => Self::Failed { doing: "open", path: PathBuf::new(), cause: io::Error::other(other.to_string()) },
+        }
+    }
+}
+
+/// Why an open store could not do its work.
+///
+/// `Failed`, `Damaged` and `Panicked` end the store: every later call gets the same error, and the process must exit with it.
+/// `Refused` is an answer to this one call, and nothing has changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// A write, a sync or a read failed. A failed sync is never tried again.
+    #[error("cannot {doing} {}: {cause}", .path.display())]
+    Failed {
+        /// What was tried, as a verb.
+        doing: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// The answer of the operating system or of the database.
+        cause: Arc<io::Error>,
+    },
+    /// Bytes came back other than they were written.
+    #[error("{} is damaged: {what}", .path.display())]
+    Damaged {
+        /// The damaged file or database.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A thread of the store died of a bug.
+    #[error("the {0} of the store ended by a panic")]
+    Panicked(&'static str),
+    /// The store is being closed.
     #[error("the store is closed")]
     Closed,
+    /// The call asked for what the store does not do; nothing has changed.
+    #[error("{0}")]
+    Refused(&'static str),
+}
+
+impl StoreError {
+    pub(super) fn failed(doing: &'static str, path: &Path, cause: io::Error) -> Self {
+        Self::Failed { doing, path: path.to_owned(), cause: Arc::new(cause) }
+    }
+
+    pub(super) fn damaged(path: &Path, what: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), what: what.into() }
+    }
+
+    /// Whether the disk had no room left.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Failed { cause, .. } if cause.kind() == io::ErrorKind::StorageFull)
+    }
 }
 
 impl From<StoreError> for io::Error {
     fn from(error: StoreError) -> Self {
-        let kind = match error {
-            StoreError::Damaged { .. } => io::ErrorKind::InvalidData,
-            StoreError::Refused(_) => io::ErrorKind::InvalidInput,
-            StoreError::Failed { .. } | StoreError::Closed => io::ErrorKind::Other,
-        };
-        Self::new(kind, error)
+        match &error {
+            StoreError::Failed { cause, .. } => Self::new(cause.kind(), error),
+            StoreError::Damaged { .. } => Self::new(io::ErrorKind::InvalidData, error),
+            _ => Self::other(error),
+        }
     }
 }

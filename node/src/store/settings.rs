@@ -1,48 +1,40 @@
-//! What an operator may tune about the disk.
+//! What an operator may set about the store.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Settings of the store; sizes in bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Where the store lies, and its bounds.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// The directory that holds everything; given by the caller, not part of the tunables.
+    /// The data directory; given by the caller, not by the table of tunables.
     #[serde(skip)]
     pub data_dir: PathBuf,
-    /// How much memory sled may use for pages of the log.
+    /// The page cache of the log's database, in bytes.
     pub log_cache_bytes: u64,
-    /// How much memory sled may use for pages of the tables.
+    /// The page cache of the tables' database, in bytes.
     pub tables_cache_bytes: u64,
-    /// The size of the file that is given up when the disk is full, so that the databases can still be opened and revocations written.
+    /// The size of the file that is given up when the disk is full; 0 for none.
     pub ballast_bytes: u64,
-    /// Below this much free space ordinary writes are refused.
+    /// Below this many free bytes the store calls itself not writable.
     pub free_space_floor_bytes: u64,
-    /// How many of the newest log entries stay in memory; entries that are not yet durable stay beyond it.
+    /// The most durable log entries that are kept in memory for readers. What is not yet durable is kept beside them.
     pub log_tail_entries: usize,
-    /// How many bytes of payload the entries in memory may hold before the oldest durable ones leave.
-    pub log_tail_bytes: usize,
-    /// How many calls may wait for the log's writer; at the bound `append` waits.
-    pub log_queue_max: usize,
-    /// How many rows may wait for the tables' writer; at the bound `write` waits.
+    /// The most rows that wait to be written to the tables; a writer waits when they are reached.
     pub queued_rows_max: usize,
-    /// How many snapshots are kept, the newest; at least one.
+    /// How many snapshots are kept; at least 1.
     pub snapshots_kept: usize,
 }
-
-const MIB: u64 = 1024 * 1024;
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            data_dir: PathBuf::new(),
-            log_cache_bytes: 64 * MIB,
-            tables_cache_bytes: 64 * MIB,
-            ballast_bytes: 16 * MIB,
-            free_space_floor_bytes: 64 * MIB,
+            data_dir: PathBuf::from("curfew-data"),
+            log_cache_bytes: 64 << 20,
+            tables_cache_bytes: 64 << 20,
+            ballast_bytes: 16 << 20,
+            free_space_floor_bytes: 64 << 20,
             log_tail_entries: 20_000,
-            log_tail_bytes: 32 * 1024 * 1024,
-            log_queue_max: 1024,
             queued_rows_max: 50_000,
             snapshots_kept: 2,
         }

@@ -1,0 +1,145 @@
+//! The thread that writes the tables, behind the log: it never passes what the log has synced, and takes all that may be written as one batch.
+
+use super::super::entry::LogPos;
+use super::super::error::StoreError;
+use super::super::health::Health;
+use super::super::snapshots::SnapshotFile;
+use super::rows::Rows;
+use crate::state::Row;
+use bytes::Bytes;
+use futures::executor::block_on;
+use std::collections::VecDeque;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+
+/// Rows after which a batch is full; the rest goes into the next.
+const BATCH_ROWS_MAX: usize = 10_000;
+
+/// The changes of some entries that were applied together.
+pub(super) struct Write {
+    pub(super) applied: LogPos,
+    pub(super) membership: Option<(LogPos, Bytes)>,
+    pub(super) rows: Vec<Row>,
+    pub(super) _room: OwnedSemaphorePermit,
+}
+
+/// What the writer is asked for.
+pub(super) enum Job {
+    Write(Write),
+    Sync(oneshot::Sender<Result<Option<LogPos>, StoreError>>),
+    Replace { snapshot: SnapshotFile, answer: oneshot::Sender<Result<(), StoreError>> },
+    Close,
+}
+
+pub(super) struct Writer {
+    rows: Rows,
+    health: Health,
+    pending: VecDeque<Write>,
+    syncs: Vec<oneshot::Sender<Result<Option<LogPos>, StoreError>>>,
+    /// Where the durable log ends.
+    log_synced: watch::Receiver<Option<LogPos>>,
+    /// Up to where the log would be purged if the tables were durable.
+    purge_wanted: watch::Receiver<Option<LogPos>>,
+    log_is_open: bool,
+}
+
+impl Writer {
+    pub(super) fn new(
+        rows: Rows,
+        health: Health,
+        log_synced: watch::Receiver<Option<LogPos>>,
+        purge_wanted: watch::Receiver<Option<LogPos>>,
+    ) -> Self {
+        Self { rows, health, pending: VecDeque::new(), syncs: Vec::new(), log_synced, purge_wanted, log_is_open: true }
+    }
+
+    /// Works until it is told to close; then all that may be written is written and durable.
+    pub(super) fn run(mut self, mut jobs: UnboundedReceiver<Job>) {
+        let mut open = true;
+        while open {
+            let first = block_on(self.next(&mut jobs));
+            let waiting: Vec<Job> = first.into_iter().chain(std::iter::from_fn(|| jobs.try_recv().ok())).collect();
+            for job in waiting {
+                open &= self.take(job);
+            }
+            self.work(!open);
+        }
+    }
+
+    /// The next job, or `None` when the log has gone on so that there may be something to do.
+    async fn next(&mut self, jobs: &mut UnboundedReceiver<Job>) -> Option<Job> {
+        let waiting = self.log_is_open && !self.pending.is_empty();
+        tokio::select! {
+            biased;
+            job = jobs.recv() => Some(job.unwrap_or(Job::Close)),
+            change = self.log_synced.changed(), if waiting => {
+                self.log_is_open = change.is_ok();
+                None
+            }
+            change = self.purge_wanted.changed(), if self.log_is_open => {
+                self.log_is_open = change.is_ok();
+                None
+            }
+        }
+    }
+
+    /// Takes a job in; `false` to close.
+    fn take(&mut self, job: Job) -> bool {
+        match job {
+            Job::Write(write) => self.pending.push_back(write),
+            Job::Sync(answer) => self.syncs.push(answer),
+            Job::Replace { snapshot, answer } => {
+                // The snapshot holds all that still waits.
+                self.pending.clear();
+                let replaced = self.health.check().and_then(|()| self.rows.replace(&snapshot));
+                // Nobody waits any more when the caller has gone.
+                let _ = answer.send(self.health.watched(replaced));
+            }
+            Job::Close => return false,
+        }
+        true
+    }
+
+    fn work(&mut self, closing: bool) {
+        let worked = self.health.check().and_then(|()| self.write_and_sync(closing));
+        let ending = self.health.watched(worked);
+        if ending.is_err() {
+            self.pending.clear();
+        }
+        for answer in self.syncs.drain(..) {
+            // Nobody waits any more when the caller has gone.
+            let _ = answer.send(ending.clone().map(|()| self.rows.written));
+        }
+    }
+
+    fn write_and_sync(&mut self, closing: bool) -> Result<(), StoreError> {
+        let synced = index(*self.log_synced.borrow_and_update());
+        loop {
+            let batch = self.next_batch(synced);
+            if batch.is_empty() {
+                break;
+            }
+            self.rows.write(&batch)?;
+        }
+        let wanted = index(*self.purge_wanted.borrow_and_update());
+        let for_a_purge = wanted.is_some() && wanted > index(*self.rows.durable().borrow()) && wanted <= index(self.rows.written);
+        if closing || for_a_purge || !self.syncs.is_empty() { self.rows.sync() } else { Ok(()) }
+    }
+
+    /// The next writes that the log has already made durable, up to a full batch.
+    fn next_batch(&mut self, synced: Option<u64>) -> Vec<Write> {
+        let mut batch = Vec::new();
+        let mut rows = 0;
+        while rows < BATCH_ROWS_MAX
+            && let Some(write) = self.pending.pop_front_if(|write| Some(write.applied.index) <= synced)
+        {
+            rows += write.rows.len();
+            batch.push(write);
+        }
+        batch
+    }
+}
+
+fn index(pos: Option<LogPos>) -> Option<u64> {
+    pos.map(|pos| pos.index)
+}
