@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod actors;
 pub mod cli;
 pub mod clock;
 pub mod codec;

@@ -109,7 +109,7 @@ impl Node {
         };
         let started = raft_runtime.spawn(Cluster::start(parts)).await;
         let cluster = started.map_err(|error| BootError::Runtime(error.to_string()))?.map_err(BootError::Raft)?;
-        let actors = Actors::start(cluster.clone(), keys.clone(), actors_settings(&config));
+        let actors = Actors::start_up(cluster.clone(), keys.clone(), actors_settings(&config));
         facts.set_actors(actors.clone());
         metrics::register(&telemetry, &cluster, &hub, &actors, disk);
         raft_runtime.spawn(beat(cluster.clone(), hub.clone(), config.feed.heartbeat_ms));

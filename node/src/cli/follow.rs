@@ -139,7 +139,8 @@ impl Follower {
                 console.note("resync: the position asked for is older than the backlog, or another cluster's; revocations may have been missed, the list has them (GET /v1/revocations)");
                 Ok(())
             }
-            "hello" | "heartbeat" => {
+            // Not `hello`: on a stream that resumes it says `fresh` only when nothing is left to be told.
+            "heartbeat" => {
                 self.freshness(console, &data["fresh"]);
                 Ok(())
             }
@@ -168,10 +169,10 @@ fn line(position: &str, revocation: &Value) -> String {
     let what = match revocation["scope"].as_str() {
         Some("session") => format!("session {} of {}", member("session_id"), member("user_id")),
         Some("user") if revocation["except_session_id"].is_string() => {
-            format!("all sessions of {} before {} but {}", member("user_id"), member("rev_below"), member("except_session_id"))
+            format!("all sessions of {} started before index {} but {}", member("user_id"), member("rev_below"), member("except_session_id"))
         }
-        Some("user") => format!("all sessions of {} before {}", member("user_id"), member("rev_below")),
-        Some("all") => format!("all sessions before {}", member("rev_below")),
+        Some("user") => format!("all sessions of {} started before index {}", member("user_id"), member("rev_below")),
+        Some("all") => format!("all sessions started before index {}", member("rev_below")),
         Some("key") => format!("key {}", member("kid")),
         _ => clean(&revocation.to_string()),
     };

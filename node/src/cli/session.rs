@@ -98,23 +98,28 @@ fn show_session(console: &mut Console<'_>, answer: &Value) -> Result<(), CliErro
         ("expires", "expires_at"),
         ("idle until", "idle_expires_at"),
         ("ended", "ended_at"),
-        ("revoked", "revoked"),
         ("audience", "audience"),
         ("factors", "factors"),
         ("attributes", "attributes"),
         ("claims", "claims"),
         ("version", "version"),
     ];
-    let of_session = keys.into_iter().map(|(name, key)| (name, session.get(key)));
     let credentials = [("JWT until", "jwt_expires_at"), ("JWT", "session_jwt"), ("session token", "session_token")];
-    let of_answer = credentials.into_iter().map(|(name, key)| (name, answer.get(key)));
-    let present = of_session.chain(of_answer).filter_map(|(name, value)| value.map(|value| (name, word(value))));
+    let of_session = keys.into_iter().map(|(name, key)| (name, session.get(key).map(word)));
+    let of_answer = credentials.into_iter().map(|(name, key)| (name, answer.get(key).map(word)));
+    let revoked = ("revoked", session.get("revoked").filter(|revoked| revoked.is_object()).map(revoked_by));
+    let present = of_session.chain([revoked]).chain(of_answer).filter_map(|(name, value)| value.map(|value| (name, value)));
     let text = show::text(&show::facts(present));
     console.print(&text)?;
     if answer.get("session_token").is_some() {
         console.note("the session token is shown this once; it is stored only as a hash");
     }
     Ok(())
+}
+
+fn revoked_by(revoked: &Value) -> String {
+    let reason = revoked["reason"].as_str().map(|reason| format!(": {}", show::clean(reason))).unwrap_or_default();
+    format!("by {}, index {}{reason}", word(&revoked["by"]), word(&revoked["index"]))
 }
 
 fn show_list(console: &mut Console<'_>, answer: &Answer) -> Result<(), CliError> {

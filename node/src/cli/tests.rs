@@ -251,6 +251,14 @@ fn revoking_says_how_many_and_never_succeeds_in_silence() {
 }
 
 #[test]
+fn an_ended_session_says_who_ended_it() {
+    let session = json!({"session_id": "ses_1", "status": "revoked", "ended_at": "t", "revoked": {"at": "t", "by": "billing", "index": 4, "reason": "lost laptop"}});
+    let (url, _) = server(vec![answer(200, &session)]);
+    let ran = Keyed::new().run(&url, &["session", "show", "ses_1"], "");
+    assert!(ran.out.contains("revoked  by billing, index 4: lost laptop\n"), "{ran:?}");
+}
+
+#[test]
 fn lists_are_pages() {
     let page = json!({"sessions": [{"session_id": "ses_1", "status": "active", "started_at": "t"}], "next_cursor": "c2"});
     let (url, played) = server(vec![answer(200, &page)]);
@@ -288,12 +296,15 @@ fn the_feed_is_followed_from_node_to_node_without_a_gap() {
     let two = told(6, r#"{"scope":"user","user_id":"v","rev_below":6,"at":"t6"},{"scope":"all","rev_below":6,"at":"t6"}"#);
     let refused = json!({"detail": "the API key is not known", "code": "unauthorized"});
     let (first, first_played) = server(vec![
-        stream(&format!("retry: 1000\nid: 7f3ac210.4\nevent: hello\ndata: {{\"fresh\":true}}\n\n{one}{}", &two[..two.len() - 1])),
+        stream(&format!("retry: 1000\nid: 7f3ac210.4\nevent: hello\ndata: {{\"fresh\":false}}\n\n{one}{}", &two[..two.len() - 1])),
         stream("event: resync\ndata: {\"position\":\"7f3ac210.9\"}\n\n"),
     ]);
     let (second, second_played) = server(vec![stream(&format!("{two}{}{}{}", beat(false), beat(false), beat(true))), answer(401, &refused)]);
     let ran = Keyed::new().run(&second, &["revocations", "follow", "--url", &first, "--after", "7f3ac210.3"], "");
-    assert_eq!(ran.out, "t5 7f3ac210.5 session ses_1 of u: logout\nt6 7f3ac210.6 all sessions of v before 6\nt6 7f3ac210.6 all sessions before 6\n");
+    assert_eq!(
+        ran.out,
+        "t5 7f3ac210.5 session ses_1 of u: logout\nt6 7f3ac210.6 all sessions of v started before index 6\nt6 7f3ac210.6 all sessions started before index 6\n"
+    );
     let resumed: Vec<_> = first_played
         .join()
         .unwrap()

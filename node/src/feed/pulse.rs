@@ -17,7 +17,7 @@ pub struct HeartbeatFacts {
     pub reading: Reading,
     /// Whether the node may answer local reads.
     pub fresh: bool,
-    /// How old its knowledge was at `reading`, milliseconds, rounded up.
+    /// How old its knowledge was at `reading`, milliseconds, rounded up; anything beyond the age of the boot clock for "never".
     pub staleness_ms: u64,
     /// The policy's bound, milliseconds.
     pub max_staleness_ms: u64,
@@ -59,8 +59,11 @@ impl HeartbeatFacts {
 
     /// As a heartbeat says it. `t_ms` is rounded down: whoever counts from it claims too little rather than too much.
     pub(super) fn heartbeat(&self, index: LogIndex, boot: &Arc<str>) -> Pulse {
-        let Self { reading, fresh, staleness_ms, max_staleness_ms, now } = *self;
-        Pulse { index, fresh, staleness_ms, max_staleness_ms, boot: boot.clone(), t_ms: reading.boot.0 / 1000, now }
+        let Self { reading, fresh, max_staleness_ms, now, .. } = *self;
+        let t_ms = reading.boot.0 / 1000;
+        // Older than its own boot no node can be, whatever stands for "never".
+        let staleness_ms = t_ms - self.fresh_as_of_ms();
+        Pulse { index, fresh, staleness_ms, max_staleness_ms, boot: boot.clone(), t_ms, now }
     }
 
     /// What is still true of these facts at a later reading. As an anchor is subtracted, its `t_ms` is rounded up; the age of the knowledge
@@ -87,7 +90,8 @@ mod tests {
     fn knowledge_ages_between_heartbeats_and_ends_at_the_bound() {
         let facts = HeartbeatFacts { reading: reading(5_000_900), fresh: true, staleness_ms: 40, max_staleness_ms: 2_000, now: Moment(77) };
         let boot: Arc<str> = "b".into();
-        assert_eq!(facts.heartbeat(9, &boot).t_ms, 5_000);
+        assert_eq!((facts.heartbeat(9, &boot).t_ms, facts.heartbeat(9, &boot).staleness_ms), (5_000, 40));
+        assert_eq!(HeartbeatFacts { staleness_ms: u64::MAX, ..facts }.heartbeat(9, &boot).staleness_ms, 5_000);
         let later = facts.at(reading(5_100_100), 9, &boot);
         assert_eq!((later.fresh, later.t_ms, later.staleness_ms, later.now), (true, 5_101, 141, Moment(176)));
         assert!(facts.at(reading(6_960_000), 9, &boot).fresh);
