@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 pub mod actors;
+pub mod api;
+pub mod boot;
 pub mod cli;
 pub mod clock;
 pub mod codec;

@@ -159,6 +159,13 @@ impl Actors {
         minted.await.map_err(|_| NotDone::Overloaded("mailbox"))?
     }
 
+    /// The JWT that this node last minted for the session that started at `rev`, good or not, while its actor lives: for recognising it by
+    /// its bytes when it comes back.
+    #[must_use]
+    pub fn minted(&self, rev: LogIndex) -> Option<Minted> {
+        self.shared.slots.get(rev)?.slot.minted()
+    }
+
     /// Notes that a session was seen at `now`. Answers at once, but near its idle expiry: then it waits until that is committed. The
     /// answer is the session as it is then.
     ///

@@ -40,6 +40,11 @@ impl Slot {
         serves.then(|| (**minted).clone())
     }
 
+    /// The JWT in the slot, whether it still serves or not.
+    pub(super) fn minted(&self) -> Option<Minted> {
+        self.minted.load().as_ref().map(|minted| (**minted).clone())
+    }
+
     pub(super) fn fill(&self, minted: Minted) {
         self.minted.store(Some(Arc::new(minted)));
     }

@@ -111,12 +111,12 @@ impl Node {
         let cluster = started.map_err(|error| BootError::Runtime(error.to_string()))?.map_err(BootError::Raft)?;
         let actors = Actors::start_up(cluster.clone(), keys.clone(), actors_settings(&config));
         facts.set_actors(actors.clone());
-        metrics::register(&telemetry, &cluster, &hub, &actors, disk);
+        metrics::register(&telemetry, &cluster, &hub, &actors, disk.clone());
         raft_runtime.spawn(beat(cluster.clone(), hub.clone(), config.feed.heartbeat_ms));
         raft_runtime.spawn(reset_root::watch(cluster.clone(), data_dir.clone()));
         raft_runtime.spawn(watch_identity(cluster.clone(), config.clone(), root_key.clone()));
         let (tell, died) = oneshot::channel();
-        let (dying, store_fatal) = (cluster.clone(), disk.clone());
+        let (dying, store_fatal) = (cluster.clone(), disk);
         raft_runtime.spawn(async move {
             let why = tokio::select! {
                 why = dying.died() => why,
@@ -182,7 +182,8 @@ pub fn serve(config: Config) -> u8 {
             Ok(node) => node,
             Err(error) => return fail(2, &error),
         };
-        let banner = tokio::spawn(banner::when_ready(node.cluster.clone(), node.addresses, node.data_dir.clone(), node.resumed, node.root_key.clone()));
+        let banner =
+            tokio::spawn(banner::when_ready(node.cluster.clone(), node.addresses, node.data_dir.clone(), node.resumed, node.root_key.clone()));
         let ended = tokio::select! {
             signal = stop_signal() => Ok(signal),
             why = &mut node.died => Err(why.unwrap_or_else(|_| "the runtime of Raft ended".to_owned())),
@@ -259,11 +260,13 @@ async fn watch_identity(cluster: Cluster, config: Config, root_key: Arc<RootKey>
     if let Err(error) = check_cluster_settings(&config, cluster.view()) {
         tracing::error!(%error, "this node is configured for another cluster");
     }
-    let theirs = cluster.view().read().root_key();
+    let theirs = cluster.view().read().root_key().copied();
     if let (Some(own), Some(theirs)) = (root_key.hash_if_known(), theirs)
         && own != theirs
     {
-        tracing::warn!("the root key in this node's settings is not the cluster's and is ignored; `curfew api-keys reset-root` replaces the cluster's");
+        tracing::warn!(
+            "the root key in this node's settings is not the cluster's and is ignored; `curfew api-keys reset-root` replaces the cluster's"
+        );
     }
 }
 
@@ -315,7 +318,11 @@ fn feed_settings(config: &Config) -> feed::Settings {
 }
 
 fn api_settings(config: &Config) -> api::Settings {
-    api::Settings { workers: count(config.api.workers), body_max_bytes: count(config.api.body_max_bytes), metrics_public: config.admin.metrics_public }
+    api::Settings {
+        workers: count(config.api.workers),
+        body_max_bytes: count(config.api.body_max_bytes),
+        metrics_public: config.admin.metrics_public,
+    }
 }
 
 fn actors_settings(config: &Config) -> crate::actors::Settings {
@@ -331,11 +338,8 @@ fn raft_settings(config: &Config, bound: Addresses) -> Result<raft::Settings, Bo
     // A port of 0 was chosen by the system; others must hear the real one.
     let real = |advertised: String, bound: SocketAddr| if advertised.ends_with(":0") { bound.to_string() } else { advertised };
     let from = &config.raft;
-    let peers = config.cluster.peers.iter().map(|member| raft::Peer {
-        node_id: member.id,
-        peer: member.peer.to_string(),
-        api: member.api.to_string(),
-    });
+    let peers =
+        config.cluster.peers.iter().map(|member| raft::Peer { node_id: member.id, peer: member.peer.to_string(), api: member.api.to_string() });
     Ok(raft::Settings {
         node_id: config.node.id,
         advertised: Advertised { peer: real(config.peer_address().to_string(), bound.peer), api: real(config.api_address().to_string(), bound.api) },

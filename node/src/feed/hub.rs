@@ -51,9 +51,8 @@ pub struct HubStats {
     pub resyncs_total: u64,
 }
 
-/// The feed of this node; clones are the same.
-///
-/// Locks: the hub's own is taken before the view's, never after it. Whoever calls the hub holds no guard of the view.
+/// The feed of this node; clones are the same. Its lock and the view's are never held together, so whoever calls it holds no guard of the
+/// view.
 #[derive(Clone)]
 pub struct Hub(Arc<Shared>);
 
@@ -176,6 +175,8 @@ impl Hub {
     pub fn subscribe(&self, subscription: Subscription) -> Result<Stream, SubscribeError> {
         let cluster = self.cluster().ok_or(SubscribeError::NotFormed)?;
         let reading = self.0.clock.reading();
+        // What is trimmed after this look is noticed when the backlog is read.
+        let floor = self.0.view.read().revocations_floor();
         // Marked as seen before the ring is looked at, so that nothing between the two is missed.
         let woken = self.0.wake.subscribe();
         let mut inner = self.lock();
@@ -183,7 +184,6 @@ impl Hub {
             return Err(SubscribeError::Draining);
         }
         inner.roll.room_for(&subscription.key_name)?;
-        let floor = self.0.view.read().revocations_floor();
         let place = inner.ring.head();
         let course = Course::new(subscription.after, cluster, inner.told, floor, place);
         let me = Arc::new(Subscriber::new(dice::nonce(), &subscription, place));

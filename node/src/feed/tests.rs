@@ -6,6 +6,7 @@ use crate::command::{Command, Event, Init, Outcome, Request, Revoke, Selector, S
 use crate::domain::{ClusterId, CommandId, KeyHash, Keyring, LogIndex, Moment, Policy, Position, SessionId, TokenHash};
 use crate::state::{State, View};
 use futures::FutureExt as _;
+use proptest::prelude::*;
 
 const CLUSTER: ClusterId = ClusterId(0x7f3a_c210);
 const BEGINNING: Moment = Moment(1_767_261_600_000);
@@ -514,5 +515,109 @@ async fn under_concurrent_telling_every_stream_hears_everything_once_and_in_orde
     let (_node, all) = writer.await.unwrap();
     for reader in readers {
         assert_eq!(reader.await.unwrap(), all);
+    }
+}
+
+/// What may happen to a node and its readers.
+#[derive(Clone, Copy, Debug)]
+enum Happens {
+    Revoked,
+    Started,
+    Beat,
+    /// So many revocations come by snapshot.
+    Installed(u8),
+    Trimmed,
+    /// Somebody subscribes so many entries back.
+    Follows(u8),
+    /// One of the readers reads so many frames.
+    Reads(u8, u8),
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    prop_oneof![
+        6 => Just(Happens::Revoked),
+        2 => Just(Happens::Started),
+        3 => Just(Happens::Beat),
+        1 => (1u8..9).prop_map(Happens::Installed),
+        1 => Just(Happens::Trimmed),
+        3 => any::<u8>().prop_map(Happens::Follows),
+        6 => (any::<u8>(), 0u8..6).prop_map(|(who, frames)| Happens::Reads(who, frames)),
+    ]
+}
+
+/// A reader that remembers what it has heard since its beginning, or since it was told to resync.
+struct Witness {
+    reader: Reader,
+    since: LogIndex,
+    heard: Vec<LogIndex>,
+}
+
+impl Witness {
+    /// Reads a frame, if there is one, and holds a heartbeat to its word.
+    fn read(&mut self, all: &[LogIndex]) -> bool {
+        let Some(Some(frame)) = self.reader.stream.next().now_or_never() else { return false };
+        let heard = self.reader.heard(&frame);
+        match heard.event.as_str() {
+            "revocation" => self.heard.push(heard.data["index"].as_u64().unwrap()),
+            "resync" => {
+                self.since = heard.data["position"].as_str().unwrap().parse::<Position>().unwrap().index;
+                self.heard.clear();
+            }
+            "heartbeat" => assert_eq!(self.heard, due(all, self.since, heard.data["index"].as_u64().unwrap())),
+            _ => {}
+        }
+        true
+    }
+}
+
+fn due(all: &[LogIndex], since: LogIndex, upto: LogIndex) -> Vec<LogIndex> {
+    all.iter().copied().filter(|index| *index > since && *index <= upto).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn whatever_happens_nothing_is_missed_or_heard_twice_or_out_of_order(story in prop::collection::vec(happens(), 1..80)) {
+        let mut node = Node::with(Settings { subscriber_queue_max: 4, ..SETTINGS });
+        let (mut all, mut witnesses) = (Vec::new(), Vec::<Witness>::new());
+        for event in story {
+            match event {
+                Happens::Revoked => all.push(node.revoked()),
+                Happens::Started => _ = node.started(),
+                Happens::Beat => node.beat(),
+                Happens::Installed(revocations) => {
+                    for _ in 0..revocations {
+                        let session_id = session_of(node.view.read().last_applied() + 1);
+                        node.applied(start(session_id));
+                        all.push(node.applied(revoke(session_id)).0);
+                    }
+                    node.hub.installed(node.view.read().last_applied());
+                }
+                Happens::Trimmed => {
+                    node.at = node.at.plus_ms(3_600_000);
+                    node.told(Command::Trim(Trim { max: 1_000 }));
+                }
+                Happens::Follows(back) => {
+                    let since = node.hub.told().saturating_sub(u64::from(back));
+                    witnesses.push(Witness { reader: node.follow(Some(since)), since, heard: Vec::new() });
+                }
+                Happens::Reads(who, frames) => {
+                    let readers = witnesses.len().max(1);
+                    if let Some(witness) = witnesses.get_mut(usize::from(who) % readers) {
+                        let _ = (0..frames).take_while(|_| witness.read(&all)).count();
+                    }
+                }
+            }
+        }
+        for witness in &mut witnesses {
+            while witness.read(&all) {}
+        }
+        node.beat();
+        for witness in &mut witnesses {
+            while witness.read(&all) {}
+            prop_assert_eq!(&witness.heard, &due(&all, witness.since, LogIndex::MAX));
+            prop_assert_eq!(witness.reader.last_id, node.hub.told(), "the last heartbeat has come");
+        }
     }
 }

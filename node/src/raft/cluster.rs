@@ -2,7 +2,7 @@
 
 use super::calls::Calls;
 use super::forming::{self, InitError};
-use super::local::{Local, Settings};
+use super::local::{Disk, Local, Settings};
 use super::log_storage::LogStorage;
 use super::membership::{MembershipError, NewMember};
 use super::network::Network;
@@ -146,6 +146,20 @@ fn engine_config(settings: &Settings) -> Result<Config, String> {
     config.validate().map_err(|error| error.to_string())
 }
 
+/// A data directory belongs to one seat: it must not be started under another id, nor another directory under this one.
+fn check_seat(local: &Local) -> Result<(), String> {
+    let (id, disk) = (local.node_id(), local.store_uuid());
+    for (member, store) in local.members() {
+        if store == disk && member != id {
+            return Err(format!("this data directory belongs to node {member}, but node.id is {id}: start it as node {member}"));
+        }
+        if member == id && store != disk {
+            return Err(format!("node {id} is known with store {store}, but this data directory holds store {disk}: start the right directory"));
+        }
+    }
+    Ok(())
+}
+
 impl Cluster {
     /// Starts this node's part. Must be called on the runtime that Raft and its store have for themselves.
     ///
@@ -160,17 +174,29 @@ impl Cluster {
             time.applied(view.read().last_at());
         }
         let started = clock.boot();
-        let local = Arc::new(Local::new(settings, opened.health, opened.identity, secret, view.clone(), clock, time.clone(), opened.log.clone()));
+        let disk = Disk { identity: opened.identity, log: opened.log.clone(), health: opened.health };
+        let local = Arc::new(Local::new(settings, disk, secret, view.clone(), clock, time.clone()));
         let calls = Arc::new(Calls::new(local.clone()));
         let (applied_tx, applied) = watch::channel(last.map_or(0, |last| last.index));
         let (waiters, waiting) = mpsc::channel(WAITERS_MAX);
         let (ways, way_ends) = writes::ways();
         let (tables, snapshots) = (opened.tables.clone(), opened.snapshots.clone());
-        let machine =
-            StateMachine { view, tables: opened.tables, snapshots: opened.snapshots, time, listener, applied: applied_tx, last, membership };
+        let machine = StateMachine {
+            view,
+            tables: opened.tables,
+            snapshots: opened.snapshots,
+            time,
+            listener,
+            applied: applied_tx,
+            last,
+            membership,
+            #[cfg(test)]
+            gaps_allowed: false,
+        };
         let network = Network { local: local.clone(), calls: calls.clone() };
         let raft = Raft::new(node_id, config, network, LogStorage::new(opened.log), machine).await.map_err(|error| error.to_string())?;
         local.set_raft(raft);
+        check_seat(&local)?;
         let inner = Arc::new(Inner {
             local,
             calls,

@@ -89,6 +89,9 @@ async fn look_at_peers(local: &Local) -> Result<BTreeMap<NodeId, Hello>, InitErr
     for (peer, answer) in futures::future::join_all(looks).await {
         let id = peer.node_id;
         let hello = answer.map_err(|error| InitError::NotYet(format!("node {id} at {} did not answer: {error}", peer.peer)))?.hello;
+        if hello.members.contains(&(local.node_id(), local.store_uuid())) {
+            return Err(InitError::NotYet(format!("node {id} has formed the cluster with this node; its log is on the way")));
+        }
         if !hello.empty {
             return Err(InitError::NotYet(format!("node {id} is not empty{}", belongs(&hello))));
         }

@@ -65,6 +65,13 @@ pub struct Peer {
 /// This release, as peers and operators read it.
 pub(crate) const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
+/// What the room keeps of the store.
+pub(crate) struct Disk {
+    pub(crate) identity: Identity,
+    pub(crate) log: Log,
+    pub(crate) health: Health,
+}
+
 pub(crate) struct Local {
     pub(crate) settings: Settings,
     pub(crate) identity: Identity,
@@ -80,16 +87,9 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    pub(crate) fn new(
-        settings: Settings,
-        disk: Health,
-        identity: Identity,
-        secret: Arc<SecretRing>,
-        view: View,
-        clock: Clock,
-        time: ClusterClock,
-        log: Log,
-    ) -> Self {
+    /// A node's own facts; the engine is set when it runs.
+    pub(crate) fn new(settings: Settings, disk: Disk, secret: Arc<SecretRing>, view: View, clock: Clock, time: ClusterClock) -> Self {
+        let Disk { identity, log, health } = disk;
         Self {
             settings,
             identity,
@@ -98,7 +98,7 @@ impl Local {
             clock,
             time,
             log,
-            disk,
+            disk: health,
             draining: AtomicBool::new(false),
             raft: OnceLock::new(),
             releases: Mutex::default(),

@@ -1,7 +1,7 @@
 //! The engine's log on the store's.
 
 use super::types::{Engine, from_entry, from_vote, io_error, log_id, pos, to_entry, to_vote};
-use crate::store::Log;
+use crate::store::{Log, LogEntry, Payload};
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::type_config::alias::{EntryOf, LogIdOf, VoteOf};
 use std::fmt::Debug;
@@ -21,6 +21,22 @@ impl LogStorage {
     }
 }
 
+/// Payload bytes of one append; well below what a frame may hold.
+const APPEND_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How many of the first entries stay within the bound; one in any case.
+fn fitting(entries: &[LogEntry]) -> usize {
+    let mut bytes = 0;
+    let over = entries.iter().position(|entry| {
+        bytes += match &entry.payload {
+            Payload::Blank => 0,
+            Payload::Command(payload) | Payload::Membership(payload) => payload.len(),
+        };
+        bytes > APPEND_BYTES_MAX
+    });
+    over.unwrap_or(entries.len()).max(1)
+}
+
 fn half_open(range: &impl RangeBounds<u64>) -> Range<u64> {
     let start = match range.start_bound() {
         Bound::Included(index) => *index,
@@ -38,6 +54,13 @@ fn half_open(range: &impl RangeBounds<u64>) -> Range<u64> {
 impl RaftLogReader<Engine> for LogStorage {
     async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + Send>(&mut self, range: RB) -> Result<Vec<EntryOf<Engine>>, io::Error> {
         let entries = self.log.read(half_open(&range)).await.map_err(io_error)?;
+        entries.into_iter().map(|entry| from_entry(entry).map_err(io_error)).collect()
+    }
+
+    /// So many that their append fits into a frame; at least one.
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<EntryOf<Engine>>, io::Error> {
+        let mut entries = self.log.read(start..end).await.map_err(io_error)?;
+        entries.truncate(fitting(&entries));
         entries.into_iter().map(|entry| from_entry(entry).map_err(io_error)).collect()
     }
 
@@ -87,5 +110,22 @@ impl RaftLogStorage<Engine> for LogStorage {
 
     async fn purge(&mut self, upto: LogIdOf<Engine>) -> Result<(), io::Error> {
         self.log.purge(pos(&upto)).await.map_err(io_error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::LogPos;
+    use bytes::Bytes;
+
+    #[test]
+    fn an_append_is_cut_to_what_a_frame_holds_but_is_never_empty() {
+        let entry = |index: u64, bytes: usize| LogEntry { at: LogPos { term: 1, index }, payload: Payload::Command(Bytes::from(vec![0; bytes])) };
+        let large = APPEND_BYTES_MAX / 3;
+        let entries: Vec<_> = (0..5).map(|index| entry(index, large)).collect();
+        assert_eq!(fitting(&entries), 3);
+        assert_eq!(fitting(&entries[..2]), 2);
+        assert_eq!(fitting(&[entry(0, APPEND_BYTES_MAX + 1), entry(1, 1)]), 1);
     }
 }

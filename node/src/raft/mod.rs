@@ -15,6 +15,8 @@ mod reads;
 mod server;
 mod state_machine;
 mod status;
+#[cfg(test)]
+mod suite;
 mod types;
 mod upkeep;
 mod wire;

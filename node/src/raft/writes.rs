@@ -5,7 +5,7 @@ use super::cluster::Inner;
 use super::types::{Engine, Proposal};
 use super::wire::{Answered, Call, Ending};
 use crate::codec;
-use crate::command::{Command, Request};
+use crate::command::{Command, Outcome, Refusal, Request};
 use crate::domain::CommandId;
 use crate::propose::{Done, NotDone, ProposeError};
 use bytes::Bytes;
@@ -67,8 +67,9 @@ impl Inner {
         if matches!(command, Command::Start(_) | Command::Patch(_) | Command::Extend(_)) && !self.local.disk.writable() {
             return Err(NotDone::DiskFull.into());
         }
-        let request = Request { id, drawn_at: self.local.time.now(), command };
-        let body = Bytes::from(codec::encode(&request));
+        let mut request = Request { id, drawn_at: self.local.time.now(), command };
+        let mut body = Bytes::from(codec::encode(&request));
+        let mut redrawn = false;
         let start = Instant::now();
         let deadline = start + Duration::from_millis(WRITE_DEADLINE_MS);
         let patience = start + Duration::from_millis(LEADER_PATIENCE_MS);
@@ -79,6 +80,14 @@ impl Inner {
                 Err(_) => return Err(ProposeError::Unknown),
             };
             match ending {
+                // This node's cluster time was behind the leader's. The refusal itself was an entry, and has set it right.
+                Ending::Done((index, Outcome::Refused(Refusal::CommandTooOld(())))) if !redrawn && !perhaps_done => {
+                    redrawn = true;
+                    let _ = timeout(Duration::from_millis(VISIBLE_WAIT_MS), self.applied_at_least(index)).await;
+                    request.drawn_at = self.local.time.now();
+                    body = Bytes::from(codec::encode(&request));
+                    continue;
+                }
                 Ending::Done((index, outcome)) => {
                     let _ = timeout(Duration::from_millis(VISIBLE_WAIT_MS), self.applied_at_least(index)).await;
                     return Ok(Done { index, outcome });

@@ -7,8 +7,9 @@ use super::disk::{self, Syncer};
 use super::error::{OpenError, StoreError};
 use super::fields::{seal, unseal};
 use crate::domain::StoreUuid;
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,7 +62,7 @@ impl Batch {
 impl Database {
     /// Makes an empty database that belongs to `owner`.
     pub(super) fn create(dir: &Path, cache_bytes: u64, owner: StoreUuid) -> Result<(), OpenError> {
-        std::fs::create_dir(dir).map_err(|error| OpenError::failed("create", dir, error))?;
+        DirBuilder::new().mode(0o700).create(dir).map_err(|error| OpenError::failed("create", dir, error))?;
         let database = Self::open_any(dir, cache_bytes, Arc::new(disk::RealSync))?;
         let mut batch = Batch::default();
         batch.seal(OWNER_KEY, &owner.0);
@@ -92,6 +93,8 @@ impl Database {
         let db = (0..LET_GO_TRIES)
             .find_map(|_| try_open(dir, cache_bytes))
             .unwrap_or_else(|| Err(OpenError::failed("open the database", dir, io::Error::new(io::ErrorKind::WouldBlock, "its file is locked"))))?;
+        // sled makes its files as the umask says, and makes all of them while it opens.
+        disk::make_private(dir).map_err(|error| OpenError::failed("make private", dir, error))?;
         let path = dir.join("db");
         let file = File::open(&path).map_err(|error| OpenError::failed("open", &path, error))?;
         Ok(Self { db, file, dir: dir.to_owned(), syncer })

@@ -17,11 +17,12 @@ use super::error::OpenError;
 use super::marker::Marker;
 use super::settings::Settings;
 use crate::domain::{ClusterId, StoreUuid};
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use tracing::info;
 
 /// The format of everything below the data directory.
 const FORMAT_VERSION: u16 = 1;
@@ -30,6 +31,8 @@ const MAGIC_LINE: &str = "curfew-store";
 const NEIGHBOURS: [&str; 3] = [".key", ".secret", "lost+found"];
 /// All that the making of a store leaves behind when it is interrupted.
 const OWN: [&str; 8] = ["LOCK", "FORMAT.part", "marker", "marker.part", "log", "tables", "snapshots", "ballast"];
+/// What there is besides once it is made.
+const OWN_WHEN_MADE: [&str; 3] = ["FORMAT", "cluster", "cluster.part"];
 
 /// A locked data directory. Whoever works in it holds a clone.
 #[derive(Clone)]
@@ -56,7 +59,9 @@ impl Directory {
         refuse_shared(path)?;
         refuse_foreign(path)?;
         let directory = Self(Arc::new(Locked { path: path.clone(), _lock: lock(path)? }));
-        match read_format(&directory.format())? {
+        let found = read_format(&directory.format())?;
+        directory.make_private()?;
+        match found {
             Some(store) => Ok(Found { directory, store, resumed: true }),
             None => {
                 directory.create(settings, fresh)?;
@@ -81,9 +86,21 @@ impl Directory {
         }
         Database::create(&self.log(), settings.log_cache_bytes, store)?;
         Database::create(&self.tables(), settings.tables_cache_bytes, store)?;
-        fs::create_dir(self.snapshots()).map_err(at(&self.snapshots()))?;
+        DirBuilder::new().mode(0o700).create(self.snapshots()).map_err(at(&self.snapshots()))?;
         Marker::create(self.marker(), store).map_err(at(&self.marker()))?;
         disk::rename(&part, &format).map_err(at(&format))
+    }
+
+    /// Closes the directory, which is known to be ours, and what the store has made in it to everybody else.
+    fn make_private(&self) -> Result<(), OpenError> {
+        let path = self.path();
+        let failed = |error| OpenError::failed("make private", path, error);
+        let mode = fs::metadata(path).map_err(failed)?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(failed)?;
+            info!(path = %path.display(), mode = %format_args!("{mode:03o}"), "the data directory was open to others, and is closed to them now");
+        }
+        OWN.iter().chain(&OWN_WHEN_MADE).try_for_each(|name| disk::make_private(&path.join(name))).map_err(failed)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -208,7 +225,7 @@ fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
 
 fn lock(path: &Path) -> Result<File, OpenError> {
     let name = path.join("LOCK");
-    let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(|error| OpenError::failed("open", &name, error))?;
+    let file = disk::private().create(true).truncate(false).open(&name).map_err(|error| OpenError::failed("open", &name, error))?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::Locked(path.to_owned())),

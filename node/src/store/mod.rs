@@ -50,7 +50,9 @@ use directory::Directory;
 use log::{Recovered, Shared};
 use marker::Marker;
 use space::Space;
+use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use tables::Rows;
 use tracing::warn;
 
@@ -95,44 +97,58 @@ impl Store {
         let marker = Marker::open(directory.marker(), store)?;
         let log_db = Database::open(&directory.log(), settings.log_cache_bytes, store, Arc::clone(&syncer))?;
         let tables_db = Database::open(&directory.tables(), settings.tables_cache_bytes, store, syncer)?;
-        let snapshots = Snapshots::open(directory.clone(), health.clone(), settings.snapshots_kept)?;
-        let mut recovered = Recovered::read(&log_db, &marker)?;
+        let (mut recovered, found_snapshots) = read_both(&log_db, &marker, &directory.snapshots())?;
         let mut rows = Rows::open(tables_db, health.clone(), directory.clone())?;
-        restore(&mut rows, &recovered, &snapshots)?;
+        restore(&mut rows, &recovered, &found_snapshots)?;
         recovered.keeps(&log_db, &marker, rows.written())?;
         join(&mut recovered, &log_db, &rows)?;
+        let purged = recovered.bounds.last_purged;
+        let snapshots = Snapshots::start(directory.clone(), health.clone(), settings.snapshots_kept, found_snapshots, purged);
 
         let tables_durable = rows.durable();
         let shared = Arc::new(Shared::new(log_db, marker, health.clone(), directory, recovered, settings.log_tail_entries));
         let keeper = keeper::Keeper::start(&health, Arc::clone(&shared), space)?;
-        let tables = Tables::start(rows, health.clone(), settings.queued_rows_max, shared.synced(), shared.purge_wanted())?;
+        let tables = Tables::start(rows, health.clone(), settings.queued_rows_max, shared.watched())?;
         let log = Log::start(shared, tables_durable, keeper)?;
         Ok(Opened { identity, log, tables, snapshots, health, resumed: found.resumed })
     }
 }
 
+/// Reads the log and the snapshots to their ends, one beside the other: both are long.
+fn read_both(log: &Database, marker: &Marker, snapshots: &Path) -> Result<(Recovered, snapshots::Found), OpenError> {
+    let (recovered, found) = thread::scope(|scope| {
+        let found = scope.spawn(|| snapshots::Found::look(snapshots));
+        (Recovered::read(log, marker), found.join())
+    });
+    let found = found.unwrap_or_else(|_| Err(StoreError::Panicked("reader of the snapshots").into()));
+    Ok((recovered?, found?))
+}
+
 /// Loads the tables from the newest snapshot where the process ended while one was loaded, or where they end before the log begins.
-fn restore(rows: &mut Rows, log: &Recovered, snapshots: &Snapshots) -> Result<(), OpenError> {
+fn restore(rows: &mut Rows, log: &Recovered, snapshots: &snapshots::Found) -> Result<(), OpenError> {
     let interrupted = rows.loading()?;
     let purged = log.bounds.last_purged;
     let behind = index(rows.written()) < index(purged);
     if interrupted.is_none() && !behind {
         return Ok(());
     }
-    let enough = |snapshot: &SnapshotFile| index(snapshot.meta().last) >= index(purged);
-    let Some(snapshot) = snapshots.newest_verified().filter(enough) else {
+    let Some(snapshot) = snapshots.newest(purged) else {
         let what = if behind { "the tables end before the log begins" } else { "the process ended while a snapshot was loaded" };
-        return Err(OpenError::forgot(rows.db().dir(), format!("{what}, and there is no snapshot to load them from")));
+        return Err(OpenError::forgot(rows.db().dir(), format!("{what}, and there is no whole snapshot to load them from")));
     };
     warn!(index = snapshot.meta().index(), "the tables are loaded from a snapshot");
-    Ok(rows.replace(&snapshot)?)
+    Ok(rows.replace(snapshot)?)
 }
 
-/// Holds log and tables against each other: the tables wait for the log's sync, so only a snapshot can have brought them beyond its end.
+/// Holds log and tables against each other: the tables wait for the log's sync, so only a snapshot can have brought them beyond its end; and
+/// where both know an entry, it is the same one. (Before a snapshot is loaded, the engine cuts off what contradicts it.)
 fn join(log: &mut Recovered, log_db: &Database, rows: &Rows) -> Result<(), OpenError> {
     let Some(written) = rows.written() else { return Ok(()) };
     if index(log.bounds.last) >= Some(written.index) {
-        return Ok(());
+        return match log.at(log_db, written.index)? {
+            Some(own) if own != written => Err(OpenError::damaged(log_db.dir(), format!("the log holds {own}, and the tables hold {written}"))),
+            _ => Ok(()),
+        };
     }
     if rows.installed()? == Some(written) {
         return log.continue_after(log_db, written);

@@ -3,6 +3,7 @@
 //! sled cannot even open on a full disk. The ballast is a file that holds room which can be given back, so that a node with a full disk can
 //! start, and can still write what ends sessions.
 
+use super::disk;
 use super::health::Health;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -58,7 +59,7 @@ fn free_bytes(dir: &Path) -> io::Result<u64> {
 
 /// A file of `len` bytes that really occupies them; nothing stays behind when there is no room.
 fn allocate(path: &Path, len: u64) -> io::Result<()> {
-    let file = File::create(path)?;
+    let file = disk::private().create(true).truncate(true).open(path)?;
     let filled = rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, len)
         .map_err(io::Error::from)
         .or_else(|_| fill(&file, len))

@@ -41,6 +41,8 @@ struct GateState {
     broken: bool,
     waiting: usize,
     passed: usize,
+    /// How many may pass the shut gate.
+    tickets: usize,
 }
 
 impl Gate {
@@ -54,6 +56,17 @@ impl Gate {
 
     pub(crate) fn break_it(&self) {
         self.change(|state| state.broken = true);
+    }
+
+    pub(crate) fn mend(&self) {
+        self.change(|state| state.broken = false);
+    }
+
+    /// Lets the sync that waits before the shut gate pass, and returns once the next one waits there.
+    pub(crate) fn on_to_the_next(&self) {
+        let before = self.passed();
+        self.change(|state| state.tickets += 1);
+        let _next = self.moved.wait_while(self.state.lock().unwrap(), |state| state.passed == before || state.waiting == 0).unwrap();
     }
 
     pub(crate) fn passed(&self) -> usize {
@@ -74,8 +87,9 @@ impl Gate {
 impl Syncer for Gate {
     fn sync(&self, _path: &Path, file: &File) -> io::Result<()> {
         self.change(|state| state.waiting += 1);
-        let mut state = self.moved.wait_while(self.state.lock().unwrap(), |state| state.shut).unwrap();
+        let mut state = self.moved.wait_while(self.state.lock().unwrap(), |state| state.shut && state.tickets == 0).unwrap();
         state.waiting -= 1;
+        state.tickets = state.tickets.saturating_sub(1);
         if state.broken {
             return Err(io::Error::other("the disk is broken"));
         }

@@ -1,5 +1,10 @@
 //! Stories of the whole store.
 
+mod damage;
+mod killed;
+mod load;
+mod private;
+
 use super::testing::{Gate, Home, STORE, at, entries};
 use super::*;
 use futures::executor::block_on;
@@ -25,6 +30,15 @@ fn load(tables: &Tables) -> (Vec<(Vec<u8>, Vec<u8>)>, TablesMeta) {
         Ok(())
     });
     (rows, meta.unwrap())
+}
+
+/// Changes a database behind the back of a closed store.
+fn meddle(home: &Home, database: &str, change: impl FnOnce(&mut database::Batch)) {
+    let db = database::Database::open(&home.settings().data_dir.join(database), 1 << 20, STORE, Arc::new(RealSync)).unwrap();
+    let mut batch = database::Batch::default();
+    change(&mut batch);
+    db.apply(batch).unwrap();
+    db.sync().unwrap();
 }
 
 fn refusal(home: &Home) -> String {
@@ -104,10 +118,20 @@ fn a_failed_sync_fails_all_who_wait_and_ends_the_store() {
         assert!(endings.recv().unwrap().is_err());
     }
     assert!(block_on(opened.health.fatal()).to_string().contains("the disk is broken"));
+    // The disk seems well again; but nobody knows what it lost, so nothing is tried and nothing is acknowledged any more.
+    gate.mend();
+    let passed = gate.passed();
     assert!(block_on(opened.log.append(entries(3..4, 10), |_| panic!("acknowledged after a failure"))).is_err());
+    assert!(block_on(opened.log.truncate_after(Some(at(1)))).is_err());
+    assert!(block_on(opened.log.purge(at(1))).is_err());
+    assert!(block_on(opened.tables.write(at(0), None, Vec::new())).is_err());
     assert!(block_on(opened.log.save_vote(Vote::default())).is_err());
     assert!(block_on(opened.tables.sync()).is_err());
     assert_eq!(*opened.log.synced().borrow(), None);
+    let marker = fs::read(home.settings().data_dir.join("marker")).unwrap();
+    drop(opened);
+    assert_eq!(gate.passed(), passed, "a failed sync was tried again");
+    assert_eq!(fs::read(home.settings().data_dir.join("marker")).unwrap(), marker, "a failed store made a promise");
 }
 
 #[test]
@@ -203,13 +227,10 @@ fn a_snapshot_replaces_tables_and_log_also_when_the_process_ends_in_between() {
 
     // The process ends while it loads.
     let dir = home.settings().data_dir;
-    let db = database::Database::open(&dir.join("tables"), 1 << 20, STORE, Arc::new(RealSync)).unwrap();
-    let mut batch = database::Batch::default();
-    batch.seal(b"mloading", &SnapshotMeta { last: Some(at(100)), ..SnapshotMeta::default() }.encode());
-    batch.remove(&[b"r", &row(7, None).key[..]].concat());
-    db.apply(batch).unwrap();
-    db.sync().unwrap();
-    drop(db);
+    meddle(&home, "tables", |batch| {
+        batch.seal(b"mloading", &SnapshotMeta { last: Some(at(100)), ..SnapshotMeta::default() }.encode());
+        batch.remove(&[b"r", &row(7, None).key[..]].concat());
+    });
     fs::write(dir.join("snapshots/left.part"), "half").unwrap();
     let opened = home.open().unwrap();
     assert_eq!(load(&opened.tables).0, rows);

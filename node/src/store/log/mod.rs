@@ -47,7 +47,7 @@ pub(super) struct Shared {
     db: Database,
     marker: Marker,
     health: Health,
-    memory: Mutex<Memory>,
+    memory: Arc<Mutex<Memory>>,
     synced: watch::Sender<Option<LogPos>>,
     purge_wanted: watch::Sender<Option<LogPos>>,
     tail_entries: usize,
@@ -59,24 +59,44 @@ struct Read {
     answer: oneshot::Sender<Result<Vec<LogEntry>, StoreError>>,
 }
 
+/// The log as the tables see it.
+pub(super) struct Watched {
+    /// Where the durable log ends.
+    pub(super) synced: watch::Receiver<Option<LogPos>>,
+    /// Up to where the log would be purged if the tables were durable.
+    pub(super) purge_wanted: watch::Receiver<Option<LogPos>>,
+    memory: Arc<Mutex<Memory>>,
+}
+
+impl Watched {
+    /// Where the log ends, with what is not yet durable.
+    pub(super) fn end(&self) -> Option<LogPos> {
+        lock(&self.memory).bounds.last
+    }
+}
+
+fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Shared {
     pub(super) fn new(db: Database, marker: Marker, health: Health, directory: Directory, recovered: Recovered, tail_entries: usize) -> Self {
         let synced = watch::Sender::new(recovered.bounds.last);
-        let memory = Mutex::new(recovered.into_memory());
+        let memory = Arc::new(Mutex::new(recovered.into_memory()));
         Self { db, marker, health, memory, synced, purge_wanted: watch::Sender::new(None), tail_entries, _directory: directory }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.memory)
     }
 
     pub(super) fn synced(&self) -> watch::Receiver<Option<LogPos>> {
         self.synced.subscribe()
     }
 
-    /// Up to where the log would be purged if the tables were durable.
-    pub(super) fn purge_wanted(&self) -> watch::Receiver<Option<LogPos>> {
-        self.purge_wanted.subscribe()
+    /// What the tables follow.
+    pub(super) fn watched(&self) -> Watched {
+        Watched { synced: self.synced(), purge_wanted: self.purge_wanted.subscribe(), memory: Arc::clone(&self.memory) }
     }
 
     /// Writes the newest position that is both committed and durable here to the marker.

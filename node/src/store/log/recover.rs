@@ -2,7 +2,7 @@
 
 use super::super::database::{Batch, Database};
 use super::super::entry::{LogPos, Vote};
-use super::super::error::OpenError;
+use super::super::error::{OpenError, StoreError};
 use super::super::marker::Marker;
 use super::layout;
 use super::memory::{LogBounds, Memory};
@@ -16,26 +16,25 @@ pub(in crate::store) struct Recovered {
 }
 
 impl Recovered {
-    /// Reads the whole log: every CRC, no gap, and the entry that the marker names is the one that it names.
+    /// Reads the whole log: every CRC, no gap, also not at its head, and the entry that the marker names is the one that it names.
     pub(in crate::store) fn read(db: &Database, marker: &Marker) -> Result<Self, OpenError> {
         let purged = layout::purged(db)?;
         let promised = marker.promise().committed;
-        let mut first = purged.map(|purged| purged.index.saturating_add(1));
+        let first = after(purged);
         let mut last = purged;
-        layout::each_entry(db, first.unwrap_or(0), None, |entry| {
-            let expected = last.map_or(entry.at.index, |last| last.index.saturating_add(1));
+        layout::each_entry(db, first, None, |entry| {
+            let expected = after(last);
             if entry.at.index != expected {
                 return Err(db.damaged(format!("the entry {expected} is missing")));
             }
             if promised.is_some_and(|promised| promised.index == entry.at.index && promised != entry.at) {
                 return Err(db.damaged(format!("the entry {expected} is not the committed one that the marker names")));
             }
-            first.get_or_insert(entry.at.index);
             last = Some(entry.at);
             Ok(())
         })?;
         let bounds = LogBounds { last_purged: purged, last };
-        Ok(Self { bounds, first: first.unwrap_or(0), vote: layout::vote(db)?, committed: layout::committed(db)? })
+        Ok(Self { bounds, first, vote: layout::vote(db)?, committed: layout::committed(db)? })
     }
 
     /// Refuses a log that has lost what the disk promised. `applied` is where the tables end: what they hold needs no log.
@@ -56,6 +55,18 @@ impl Recovered {
         }
     }
 
+    /// The entry that the log has at an index, as far as it still knows: the last purged one, or a later one.
+    pub(in crate::store) fn at(&self, db: &Database, index: u64) -> Result<Option<LogPos>, StoreError> {
+        let mut found = self.bounds.last_purged.filter(|purged| purged.index == index);
+        if index >= self.first {
+            layout::each_entry(db, index, index.checked_add(1), |entry| {
+                found = Some(entry.at);
+                Ok(())
+            })?;
+        }
+        Ok(found)
+    }
+
     /// Begins the log anew after `upto`, which a snapshot in the tables has made superfluous.
     pub(in crate::store) fn continue_after(&mut self, db: &Database, upto: LogPos) -> Result<(), OpenError> {
         let mut batch = Batch::default();
@@ -63,13 +74,18 @@ impl Recovered {
         db.apply(batch)?;
         db.sync()?;
         self.bounds = LogBounds { last_purged: Some(upto), last: Some(upto) };
-        self.first = upto.index.saturating_add(1);
+        self.first = after(Some(upto));
         Ok(())
     }
 
     pub(super) fn into_memory(self) -> Memory {
         Memory::new(self.bounds, self.first, self.vote, self.committed)
     }
+}
+
+/// The index that follows a position; the log begins at 0.
+fn after(pos: Option<LogPos>) -> u64 {
+    pos.map_or(0, |pos| pos.index.saturating_add(1))
 }
 
 fn index(pos: Option<LogPos>) -> Option<u64> {

@@ -10,8 +10,12 @@ use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-/// Entries removed in one step of a purge; between two steps, appends have their turn.
+/// The most entries removed in one step of a purge; between two steps, appends have their turn.
 const PURGE_CHUNK: usize = 1_000;
+/// The fewest, so that a purge ends under any load.
+const PURGE_CHUNK_MIN: usize = 2;
+/// Entries cut off the end of the log in one batch.
+const TRUNCATE_CHUNK: usize = 1_000;
 /// Changes after which a round goes to the database as a batch; the round's sync still is one.
 const BATCH_CHANGES_MAX: usize = 4_096;
 
@@ -47,11 +51,20 @@ struct Purge {
     granted: Option<LogPos>,
     /// The index at which the next step begins.
     next: u64,
+    /// How many entries the next step removes.
+    chunk: usize,
 }
 
 impl Purge {
     fn is_removing(&self) -> bool {
         self.granted.is_some_and(|upto| self.next <= upto.index)
+    }
+
+    /// Keeps the next append's sync short. A step after a round removes at most twice what was appended, so that the purge still gains on a log
+    /// that grows; from there, each step that follows on nothing new doubles, so that no append waits much longer than it had stayed away.
+    fn pace(&mut self, appended: Option<usize>) {
+        let chunk = appended.unwrap_or(self.chunk).saturating_mul(2);
+        self.chunk = chunk.clamp(PURGE_CHUNK_MIN, PURGE_CHUNK);
     }
 }
 
@@ -69,12 +82,11 @@ impl Writer {
             let first = if self.purge.is_removing() { None } else { block_on(self.next(&mut jobs)) };
             let waiting: Vec<Job> = first.into_iter().chain(std::iter::from_fn(|| jobs.try_recv().ok())).collect();
             let closing = waiting.iter().any(|job| matches!(job, Job::Close)) || jobs.is_closed();
-            if !waiting.is_empty() {
-                self.round(waiting);
-            }
+            let appended = (!waiting.is_empty()).then(|| self.round(waiting));
             if closing {
                 break;
             }
+            self.purge.pace(appended);
             let step = self.shared.health.check().and_then(|()| self.purge_step());
             if self.shared.health.watched(step).is_err() {
                 self.purge = Purge::default();
@@ -99,8 +111,8 @@ impl Writer {
         }
     }
 
-    /// Writes and syncs all that is asked for, then tells everyone the same ending.
-    fn round(&mut self, jobs: Vec<Job>) {
+    /// Writes and syncs all that is asked for, then tells everyone the same ending. Answers with the number of entries that it appended.
+    fn round(&mut self, jobs: Vec<Job>) -> usize {
         let (mut works, mut told) = (Vec::new(), Vec::new());
         for job in jobs {
             if let Job::Write { work, answer, _room } = job {
@@ -111,11 +123,12 @@ impl Writer {
         let written = self.shared.health.check().and_then(|()| self.write(works));
         let ending = self.shared.health.watched(written);
         for (answer, _room) in told {
-            answer(ending.clone());
+            answer(ending.as_ref().map(|_| ()).map_err(Clone::clone));
         }
+        ending.unwrap_or(0)
     }
 
-    fn write(&mut self, works: Vec<Work>) -> Result<(), StoreError> {
+    fn write(&mut self, works: Vec<Work>) -> Result<usize, StoreError> {
         let shared = Arc::clone(&self.shared);
         let mut page = Page::new(&shared.db);
         for work in works {
@@ -126,7 +139,7 @@ impl Writer {
         }
         page.spill()?;
         if page.is_clean {
-            return Ok(());
+            return Ok(0);
         }
         shared.db.sync()?;
         if let Some(vote) = page.vote {
@@ -134,7 +147,7 @@ impl Writer {
             shared.memory().vote = Some(vote);
         }
         self.publish(&page);
-        Ok(())
+        Ok(page.entries)
     }
 
     fn write_one(&mut self, work: Work, page: &mut Page<'_>) -> Result<(), StoreError> {
@@ -208,7 +221,7 @@ impl Writer {
             self.grant(upto);
         }
         if let Some(upto) = self.purge.granted.filter(|_| self.purge.is_removing()) {
-            let (batch, next) = layout::remove_first(&shared.db, self.purge.next, upto.index, PURGE_CHUNK)?;
+            let (batch, next) = layout::remove_first(&shared.db, self.purge.next, upto.index, self.purge.chunk)?;
             Stats::add(&shared.health.stats().purged_entries, batch.len());
             if batch.len() > 0 {
                 shared.db.apply(batch)?;
@@ -246,7 +259,7 @@ impl<'a> Page<'a> {
     fn truncate_after(&mut self, after: Option<LogPos>) -> Result<(), StoreError> {
         self.spill()?;
         loop {
-            let batch = layout::remove_last(self.db, after.map_or(0, |after| after.index.saturating_add(1)), PURGE_CHUNK)?;
+            let batch = layout::remove_last(self.db, after.map_or(0, |after| after.index.saturating_add(1)), TRUNCATE_CHUNK)?;
             if batch.len() == 0 {
                 return Ok(());
             }

@@ -6,6 +6,7 @@
 //! trailer:    row count u64  crc32c u32 of the header and all that follows it up to here
 //! ```
 
+use super::super::entry::LogPos;
 use super::super::error::StoreError;
 use super::super::fields::Fields;
 use super::super::row::{MEMBERSHIP_BYTES_MAX, ROW_BYTES_MAX, ROW_KEY_BYTES_MAX, SnapshotMeta, check_sizes};
@@ -90,6 +91,11 @@ impl SnapshotFile {
     pub fn rows(&self) -> SnapshotRows {
         let reader = BufReader::with_capacity(BUFFER_BYTES, At { file: Arc::clone(&self.file), offset: 0 });
         SnapshotRows { path: self.path.clone(), reader, step: Step::Header }
+    }
+
+    /// Whether a log that was purged up to `purged` goes on from it.
+    pub(super) fn reaches(&self, purged: Option<LogPos>) -> bool {
+        self.meta.last.map(|last| last.index) >= purged.map(|purged| purged.index)
     }
 
     pub(super) fn named(self, path: PathBuf) -> Self {
@@ -267,7 +273,6 @@ impl Read for At {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::entry::LogPos;
     use super::super::super::fields::hex;
     use super::*;
     use bytes::Bytes;

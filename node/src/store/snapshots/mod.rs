@@ -3,12 +3,15 @@
 //! What fails here fails the snapshot, not the store: nothing that was acknowledged rests on it.
 
 mod file;
+mod found;
 
 pub use file::{SnapshotFile, SnapshotRows};
+pub(super) use found::Found;
 
 use super::directory::Directory;
 use super::disk;
-use super::error::{OpenError, StoreError};
+use super::entry::LogPos;
+use super::error::StoreError;
 use super::health::Health;
 use super::row::SnapshotMeta;
 use super::stats::Stats;
@@ -31,43 +34,26 @@ struct Inner {
     directory: Directory,
     health: Health,
     kept: usize,
-    /// Oldest first.
+    /// Oldest first; each was verified.
     files: Mutex<Vec<SnapshotFile>>,
+    /// Where the log began when the store was opened.
+    purged: Option<LogPos>,
     /// Makes the names of unfinished files differ.
     drafts: AtomicU64,
 }
 
 impl Snapshots {
-    /// Finds the snapshots that are there, and removes what was not finished.
-    pub(super) fn open(directory: Directory, health: Health, kept: usize) -> Result<Self, OpenError> {
-        let dir = directory.snapshots();
-        let failed = |error| OpenError::failed("read", &dir, error);
-        let mut files = Vec::new();
-        for entry in fs::read_dir(&dir).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            match path.extension().and_then(|ending| ending.to_str()) {
-                Some(disk::PART) => fs::remove_file(&path).map_err(|error| OpenError::failed("remove", &path, error))?,
-                Some(ENDING) => match SnapshotFile::open(&path) {
-                    Ok(file) => files.push(file),
-                    Err(error) => warn!(%error, "a snapshot is left aside"),
-                },
-                _ => {}
-            }
-        }
-        files.sort_by_key(|file| file.meta().index());
-        Ok(Self(Arc::new(Inner { directory, health, kept: kept.max(1), files: Mutex::new(files), drafts: AtomicU64::new(0) })))
+    /// Goes on with the snapshots that were found, over a log that was purged up to `purged`.
+    pub(super) fn start(directory: Directory, health: Health, kept: usize, found: Found, purged: Option<LogPos>) -> Self {
+        let files = Mutex::new(found.into_files());
+        Self(Arc::new(Inner { directory, health, kept: kept.max(1), files, purged, drafts: AtomicU64::new(0) }))
     }
 
-    /// The newest snapshot.
+    /// The newest snapshot, verified when it was made, or when the store was opened. None that ends before the log begins: where the newer
+    /// one was damaged, that would leave a gap.
     #[must_use]
     pub fn newest(&self) -> Option<SnapshotFile> {
-        self.files().last().cloned()
-    }
-
-    /// The newest snapshot that is whole, looking at all of it. Blocking.
-    pub(super) fn newest_verified(&self) -> Option<SnapshotFile> {
-        let files = self.files().clone();
-        files.into_iter().rev().find(|file| file.verify().inspect_err(|error| warn!(%error, "a snapshot is left aside")).is_ok())
+        self.files().last().filter(|file| file.reaches(self.0.purged)).cloned()
     }
 
     /// Writes a snapshot, reads it back, and keeps it. `meta.rows` is set to the number of rows that came, which must be in key order.
@@ -93,7 +79,7 @@ impl Snapshots {
         let hint: String = hint.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
         let number = self.0.drafts.fetch_add(1, Ordering::Relaxed);
         let path = self.0.directory.snapshots().join(format!("{hint}-{number}.{}", disk::PART));
-        let file = File::options().create(true).truncate(true).read(true).write(true).open(&path);
+        let file = disk::private().create(true).truncate(true).open(&path);
         Ok(Draft { file: file.map_err(|error| StoreError::failed("create", &path, error))?, path })
     }
 

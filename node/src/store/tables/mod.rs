@@ -14,12 +14,13 @@ use super::database::Database;
 use super::entry::LogPos;
 use super::error::StoreError;
 use super::health::{Health, Thread};
+use super::log::Watched;
 use super::row::{MEMBERSHIP_BYTES_MAX, TablesMeta, check_sizes};
 use super::snapshots::SnapshotFile;
 use crate::state::Row;
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use writer::{Job, Write, Writer};
 
 /// The tables; all clones are the same ones. The last one to go waits for what may be written, and makes it durable.
@@ -38,17 +39,11 @@ struct Inner {
 }
 
 impl Tables {
-    pub(super) fn start(
-        rows: Rows,
-        health: Health,
-        queued_rows_max: usize,
-        log_synced: watch::Receiver<Option<LogPos>>,
-        purge_wanted: watch::Receiver<Option<LogPos>>,
-    ) -> Result<Self, StoreError> {
+    pub(super) fn start(rows: Rows, health: Health, queued_rows_max: usize, log: Watched) -> Result<Self, StoreError> {
         let room_max = u32::try_from(queued_rows_max).unwrap_or(u32::MAX >> 4).clamp(1, u32::MAX >> 4);
         let (jobs, queue) = mpsc::unbounded_channel();
         let (db, queued) = (Arc::clone(&rows.db), Mutex::new(rows.written()));
-        let writer = Writer::new(rows, health.clone(), log_synced, purge_wanted);
+        let writer = Writer::new(rows, health.clone(), log);
         let thread = health.spawn("table-writer", move || writer.run(queue))?;
         let room = Arc::new(Semaphore::new(room_max as usize));
         Ok(Self(Arc::new(Inner { db, health, room, room_max, queued, jobs, thread })))
@@ -76,15 +71,20 @@ impl Tables {
         Ok(())
     }
 
-    /// Makes durable all that may be written now, and answers with the last entry that it contains. What the log has not yet made durable waits.
+    /// Makes durable all that was queued by `write` before the call, and answers with the last entry that the tables then contain. For entries
+    /// that the log has not yet made durable it waits; but not for entries that the log does not even have, which stay queued.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the store fails, also while this waits.
     pub async fn sync(&self) -> Result<Option<LogPos>, StoreError> {
         self.0.health.check()?;
         let (answer, answered) = oneshot::channel();
         self.0.jobs.send(Job::Sync(answer)).map_err(|_| self.over())?;
-        answered.await.unwrap_or_else(|_| Err(self.over()))
+        tokio::select! {
+            answer = answered => answer.unwrap_or_else(|_| Err(self.over())),
+            // A log that has failed does not go on, so the answer may never come.
+            error = self.0.health.fatal() => Err(error),
+        }
     }
 
     /// Shows every row in key order to `each`, and answers with what the tables say of themselves. Blocking; at the start, before any `write`.

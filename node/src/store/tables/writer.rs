@@ -3,6 +3,7 @@
 use super::super::entry::LogPos;
 use super::super::error::StoreError;
 use super::super::health::Health;
+use super::super::log::Watched;
 use super::super::snapshots::SnapshotFile;
 use super::rows::Rows;
 use crate::state::Row;
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use futures::executor::block_on;
 use std::collections::VecDeque;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// Rows after which a batch is full; the rest goes into the next.
 const BATCH_ROWS_MAX: usize = 10_000;
@@ -23,10 +24,13 @@ pub(super) struct Write {
     pub(super) _room: OwnedSemaphorePermit,
 }
 
+/// Who is told up to where the tables are durable.
+type Synced = oneshot::Sender<Result<Option<LogPos>, StoreError>>;
+
 /// What the writer is asked for.
 pub(super) enum Job {
     Write(Write),
-    Sync(oneshot::Sender<Result<Option<LogPos>, StoreError>>),
+    Sync(Synced),
     Replace { snapshot: SnapshotFile, answer: oneshot::Sender<Result<(), StoreError>> },
     Close,
 }
@@ -35,22 +39,15 @@ pub(super) struct Writer {
     rows: Rows,
     health: Health,
     pending: VecDeque<Write>,
-    syncs: Vec<oneshot::Sender<Result<Option<LogPos>, StoreError>>>,
-    /// Where the durable log ends.
-    log_synced: watch::Receiver<Option<LogPos>>,
-    /// Up to where the log would be purged if the tables were durable.
-    purge_wanted: watch::Receiver<Option<LogPos>>,
+    /// Each with the last entry that was queued before it.
+    syncs: Vec<(Option<u64>, Synced)>,
+    log: Watched,
     log_is_open: bool,
 }
 
 impl Writer {
-    pub(super) fn new(
-        rows: Rows,
-        health: Health,
-        log_synced: watch::Receiver<Option<LogPos>>,
-        purge_wanted: watch::Receiver<Option<LogPos>>,
-    ) -> Self {
-        Self { rows, health, pending: VecDeque::new(), syncs: Vec::new(), log_synced, purge_wanted, log_is_open: true }
+    pub(super) fn new(rows: Rows, health: Health, log: Watched) -> Self {
+        Self { rows, health, pending: VecDeque::new(), syncs: Vec::new(), log, log_is_open: true }
     }
 
     /// Works until it is told to close; then all that may be written is written and durable.
@@ -72,11 +69,11 @@ impl Writer {
         tokio::select! {
             biased;
             job = jobs.recv() => Some(job.unwrap_or(Job::Close)),
-            change = self.log_synced.changed(), if waiting => {
+            change = self.log.synced.changed(), if waiting => {
                 self.log_is_open = change.is_ok();
                 None
             }
-            change = self.purge_wanted.changed(), if self.log_is_open => {
+            change = self.log.purge_wanted.changed(), if self.log_is_open => {
                 self.log_is_open = change.is_ok();
                 None
             }
@@ -87,7 +84,7 @@ impl Writer {
     fn take(&mut self, job: Job) -> bool {
         match job {
             Job::Write(write) => self.pending.push_back(write),
-            Job::Sync(answer) => self.syncs.push(answer),
+            Job::Sync(answer) => self.syncs.push((self.pending.back().map(|write| write.applied.index), answer)),
             Job::Replace { snapshot, answer } => {
                 // The snapshot holds all that still waits.
                 self.pending.clear();
@@ -106,14 +103,21 @@ impl Writer {
         if ending.is_err() {
             self.pending.clear();
         }
-        for answer in self.syncs.drain(..) {
+        let awaited = if closing { None } else { self.awaited() };
+        for (_, answer) in self.syncs.extract_if(.., |(upto, _)| !waits(awaited, *upto)) {
             // Nobody waits any more when the caller has gone.
             let _ = answer.send(ending.clone().map(|()| self.rows.written));
         }
     }
 
+    /// The first write that the log has, but has not yet made durable.
+    fn awaited(&self) -> Option<u64> {
+        let first = self.pending.front().map(|write| write.applied.index)?;
+        (self.log_is_open && Some(first) <= index(self.log.end())).then_some(first)
+    }
+
     fn write_and_sync(&mut self, closing: bool) -> Result<(), StoreError> {
-        let synced = index(*self.log_synced.borrow_and_update());
+        let synced = index(*self.log.synced.borrow_and_update());
         loop {
             let batch = self.next_batch(synced);
             if batch.is_empty() {
@@ -121,9 +125,11 @@ impl Writer {
             }
             self.rows.write(&batch)?;
         }
-        let wanted = index(*self.purge_wanted.borrow_and_update());
+        let wanted = index(*self.log.purge_wanted.borrow_and_update());
         let for_a_purge = wanted.is_some() && wanted > index(*self.rows.durable().borrow()) && wanted <= index(self.rows.written);
-        if closing || for_a_purge || !self.syncs.is_empty() { self.rows.sync() } else { Ok(()) }
+        let awaited = self.awaited();
+        let is_due = self.syncs.iter().any(|(upto, _)| !waits(awaited, *upto));
+        if closing || for_a_purge || is_due { self.rows.sync() } else { Ok(()) }
     }
 
     /// The next writes that the log has already made durable, up to a full batch.
@@ -138,6 +144,11 @@ impl Writer {
         }
         batch
     }
+}
+
+/// Whether a sync of all up to `upto` has to wait for the write `awaited`.
+fn waits(awaited: Option<u64>, upto: Option<u64>) -> bool {
+    awaited.is_some() && awaited <= upto
 }
 
 fn index(pos: Option<LogPos>) -> Option<u64> {
