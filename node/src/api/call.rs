@@ -264,10 +264,11 @@ fn note(problem: &Problem) {
     }
 }
 
-/// The access line. What wrote, and what failed, is a fact that an operator looks for; the many reads are for whoever turns `debug` on.
+/// The access line. What wrote, and what failed by a bug or with an unknown outcome, is a fact that an operator looks for; the many reads
+/// and probes are for whoever turns `debug` on, and in the metrics anyway.
 fn say(place: &Place, method: &Method, status: u16, elapsed_us: u64, about: Option<&str>) {
     let writes = place.route(method).is_some_and(|route| route.effect == Effect::Write);
-    if writes || status >= 500 {
+    if writes || matches!(status, 500 | 504) {
         tracing::info!(listener = place.listener.name(), %method, route = place.pattern, status, elapsed_us, about, "request");
     } else {
         tracing::debug!(listener = place.listener.name(), %method, route = place.pattern, status, elapsed_us, about, "request");

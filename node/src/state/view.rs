@@ -23,7 +23,6 @@ impl View {
     }
 
     /// For `raft` alone, once per batch of entries.
-    #[allow(dead_code, reason = "raft is being built")]
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, State> {
         self.0.write().expect("no thread panicked while it applied an entry")
     }

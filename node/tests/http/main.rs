@@ -9,3 +9,4 @@ mod input;
 mod life;
 mod node;
 mod public;
+mod stopping;

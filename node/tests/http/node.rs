@@ -30,22 +30,47 @@ pub(crate) fn node() -> Node {
     *NODE.get_or_init(start)
 }
 
-/// The node lives as long as the process, on threads of its own; its ports are whatever is free.
+/// The node lives as long as the process.
 fn start() -> Node {
-    let config = config(&fresh_dir());
+    start_in("http").0
+}
+
+/// Says a node to stop, and hears how it ended.
+pub(crate) struct Stopper {
+    stop: tokio::sync::oneshot::Sender<()>,
+    stopped: mpsc::Receiver<Result<(), String>>,
+}
+
+impl Stopper {
+    /// Stops the node.
+    pub(crate) fn stop(self) -> Result<(), String> {
+        self.stop.send(()).expect("the node runs");
+        self.stopped.recv_timeout(PATIENCE).expect("the node stopped")
+    }
+}
+
+/// Starts a node with an empty directory of this name, on threads of its own; its ports are whatever is free.
+pub(crate) fn start_in(name: &str) -> (Node, Stopper) {
+    let config = config(&fresh_dir(name));
     let (tell, addresses) = mpsc::channel();
+    let (stop, told) = tokio::sync::oneshot::channel();
+    let (ended, stopped) = mpsc::channel();
     std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
             let telemetry = Telemetry::metrics_only().expect("the only recorder of this process");
             let running = curfew_node::boot::Node::start(config, telemetry).await.expect("the node starts");
             tell.send(running.addresses()).expect("the story waits");
-            std::future::pending::<()>().await;
+            if told.await.is_err() {
+                // Nobody will stop it.
+                std::future::pending::<()>().await;
+            }
+            let _ = ended.send(running.stop().await);
         });
     });
     let addresses = addresses.recv_timeout(PATIENCE).expect("the node started");
     let node = Node { api: addresses.api, admin: addresses.admin };
     wait_until("the node is ready", || send(node.api, "GET", "/readyz", &[], b"").status == 200);
-    node
+    (node, Stopper { stop, stopped })
 }
 
 /// Looks until something has become true.
@@ -74,8 +99,8 @@ fn config(dir: &Path) -> Config {
 }
 
 /// An empty directory; the one that an earlier run left is taken away.
-fn fresh_dir() -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("http");
+fn fresh_dir(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir).expect("a directory");
     dir

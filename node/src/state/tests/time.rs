@@ -54,6 +54,12 @@ fn an_expiry_of_a_deadline_that_has_moved_is_left_alone() {
     assert!(world.is_active(1));
     let early = world.session(1).deadline().at;
     assert_eq!(world.run(Command::Expire(Expire { due: vec![(rev, early)] })), Outcome::Count(0), "the deadline has not come yet");
+    world.wait(HOUR);
+    assert_eq!(
+        world.run(Command::Expire(Expire { due: vec![(rev, stale)] })),
+        Outcome::Count(0),
+        "it names another deadline than the one that passed"
+    );
 }
 
 #[test]
