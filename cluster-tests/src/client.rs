@@ -10,6 +10,9 @@ use std::time::Duration;
 /// How long a request may take before its client gives up: longer than a node forwards a write (10 s).
 const GIVE_UP: Duration = Duration::from_secs(12);
 
+/// The code of a refusal that came from no node.
+const NOTHING_LISTENS: &str = "nothing_listens";
+
 /// Where a node listens.
 #[derive(Debug, Clone)]
 pub struct Address {
@@ -113,7 +116,7 @@ pub enum Seen {
     Active(Value),
     /// A refusal that is an answer: `session_revoked`, `session_not_found` and the like.
     No(String),
-    /// The node cannot say: 503 with its code.
+    /// The node cannot say: 503 with its code, or nothing listens.
     NotNow(String),
     /// No answer came.
     Silence(String),
@@ -481,7 +484,8 @@ fn seen(answer: Result<Answer, NoAnswer>) -> Seen {
         Ok(answer) if answer.status == 401 => Seen::No(answer.code()),
         Ok(answer) if matches!(answer.status, 503 | 429) => Seen::NotNow(answer.code()),
         Ok(answer) => panic!("a read was answered with what the contract does not know: {answer:?}"),
-        Err(why) => Seen::Silence(why.to_string()),
+        Err(NoAnswer::Refused(_)) => Seen::NotNow(NOTHING_LISTENS.to_owned()),
+        Err(why @ NoAnswer::Lost(_)) => Seen::Silence(why.to_string()),
     }
 }
 
@@ -492,7 +496,7 @@ fn write_ending(answer: Result<Answer, NoAnswer>) -> Write<Answer> {
         Ok(answer) if answer.status == 503 || (400..500).contains(&answer.status) => Write::Refused(answer.code()),
         Ok(answer) if answer.status == 504 => Write::Unknown(answer.code()),
         Ok(answer) => panic!("a write was answered with what the contract does not know: {answer:?}"),
-        Err(NoAnswer::Refused(_)) => Write::Refused("nothing_listens".to_owned()),
+        Err(NoAnswer::Refused(_)) => Write::Refused(NOTHING_LISTENS.to_owned()),
         Err(NoAnswer::Lost(why)) => Write::Unknown(why),
     }
 }
