@@ -4,6 +4,7 @@ use super::road::Road;
 use crate::command::{Command, Expire, Outcome, REAP_MAX, Reap, Refusal, Trim};
 use crate::dice;
 use crate::propose::ProposeError;
+use crate::telemetry::names;
 
 /// Commands of one kind in one round; what remains has its turn in the next.
 const PER_ROUND_MAX: usize = 20;
@@ -33,9 +34,11 @@ pub(super) async fn round(road: &dyn Road) -> Result<(), DutyError> {
                 return Ok(());
             }
             let Some(command) = next(road) else { break };
+            let expires = matches!(command, Command::Expire(_));
             let done = road.propose(dice::command_id(), command).await?;
             match done.outcome {
                 Outcome::Count(0) => break,
+                Outcome::Count(ended) if expires => metrics::counter!(names::SESSIONS_EXPIRED_TOTAL).increment(ended),
                 Outcome::Refused(refusal) => return Err(DutyError::Refused(refusal)),
                 Outcome::Done(()) | Outcome::Session(_) | Outcome::Count(_) => {}
             }

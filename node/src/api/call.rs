@@ -43,6 +43,11 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// Whether only the head of the answer is wanted.
+    pub(crate) fn is_head(&self) -> bool {
+        self.request.method() == Method::HEAD
+    }
+
     /// The headers as they were sent.
     pub(crate) fn headers(&self) -> &HeaderMap {
         self.request.headers()

@@ -100,7 +100,6 @@ pub(crate) fn no_snapshot(reason: &str) -> Problem {
     Problem::new(Kind::Internal, format!("no snapshot was built: {reason}"))
 }
 
-/// Why a session whose credential is good did not get its JWT.
 impl From<ActError> for Problem {
     fn from(error: ActError) -> Self {
         match error {

@@ -67,12 +67,13 @@ pub(crate) async fn stream(call: Call) -> Answer {
         verifier: verifier(&call.query)?,
         nonce: nonce(call.query.get("nonce"))?,
     };
+    let mut head = HttpResponse::Ok();
+    head.content_type("text/event-stream").insert_header((CACHE_CONTROL, "no-store")).insert_header(("X-Accel-Buffering", "no"));
+    if call.is_head() {
+        return Ok(head.finish());
+    }
     let events = call.shared.hub.subscribe(subscription).map_err(Problem::from)?;
-    Ok(HttpResponse::Ok()
-        .content_type("text/event-stream")
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header(("X-Accel-Buffering", "no"))
-        .streaming(stream::unfold(events, next)))
+    Ok(head.streaming(stream::unfold(events, next)))
 }
 
 /// The body ends when the hub ends the stream; dropping the body unsubscribes.

@@ -30,6 +30,11 @@ fn ready(cluster: &Cluster, addresses: Addresses, root_key: &RootKey) -> String 
     if let Some(id) = cluster.cluster_id() {
         let _ = writeln!(text, "  cluster {id} is ready");
     }
+    let theirs = cluster.view().read().root_key().copied();
+    if theirs != root_key.hash_if_known() {
+        let _ = writeln!(text, "  this node does not hold the cluster's root API key: it is where the cluster was formed");
+        return text;
+    }
     match root_key.take_made() {
         Some(key) if std::io::stdout().is_terminal() => {
             let _ = writeln!(text, "  root API key, shown once: {}\n  kept in {}", key.reveal(), root_key.place());
@@ -38,15 +43,20 @@ fn ready(cluster: &Cluster, addresses: Addresses, root_key: &RootKey) -> String 
             let _ = writeln!(text, "  root API key in {}", root_key.place());
         }
     }
-    let key = root_key.shell_source();
+    text + &examples(addresses, &root_key.shell_source())
+}
+
+/// Three lines that work as pasted; the key is read where it is kept.
+fn examples(addresses: Addresses, key: &str) -> String {
     let api = addresses.api;
     let auth = format!("-H \"Authorization: Bearer {key}\"");
     let json = "-H 'Content-Type: application/json'";
-    let _ = writeln!(text, "\nStart a session, list the user's sessions, end them all:");
-    let _ = writeln!(text, "  curl -sS {auth} {json} -d '{{\"user_id\":\"user-123\"}}' http://{api}/v1/sessions");
-    let _ = writeln!(text, "  curl -sS {auth} http://{api}/v1/users/user-123/sessions");
-    let _ = writeln!(text, "  curl -sS {auth} {json} -d '{{\"user_id\":\"user-123\",\"reason\":\"logout\"}}' http://{api}/v1/sessions/revoke");
-    text
+    format!(
+        "\nStart a session, list the user's sessions, end them all:\n\
+         \x20 curl -sS {auth} {json} -d '{{\"user_id\":\"user-123\"}}' http://{api}/v1/sessions\n\
+         \x20 curl -sS {auth} http://{api}/v1/users/user-123/sessions\n\
+         \x20 curl -sS {auth} {json} -d '{{\"user_id\":\"user-123\",\"reason\":\"logout\"}}' http://{api}/v1/sessions/revoke\n"
+    )
 }
 
 /// A closed pipe is no reason to stop.

@@ -33,6 +33,7 @@ pub(super) fn register(telemetry: &Telemetry, cluster: &Cluster, hub: &Hub, acto
         counter!(names::ACTORS_SLEPT_TOTAL).absolute(actors.slept);
         gauge!(names::ACTORS_MAILBOX_DEPTH).set(float(actors.mailbox_depth));
         gauge!(names::ACTORS_MAILBOX_DEPTH_MAX).set(float(actors.mailbox_depth_max));
+        counter!(names::JWT_ISSUED_TOTAL, "alg" => "ES256").absolute(actors.minted);
         counter!(names::ACTORS_TOUCHES_SENT_TOTAL).absolute(actors.touches_sent);
     });
 }

@@ -47,6 +47,7 @@ const STOP_SECONDS: u64 = 3;
 /// A running node.
 pub struct Node {
     cluster: Cluster,
+    actors: Actors,
     serving: Serving,
     raft_runtime: Option<Runtime>,
     addresses: Addresses,
@@ -128,7 +129,7 @@ impl Node {
             api_listener: ports.api,
             admin_listener: ports.admin,
             cluster: cluster.clone(),
-            actors,
+            actors: actors.clone(),
             hub,
             keys,
             clock,
@@ -138,7 +139,7 @@ impl Node {
             settings: api_settings(&config),
         })
         .map_err(|error| BootError::Runtime(error.to_string()))?;
-        Ok(Self { cluster, serving, raft_runtime: Some(raft_runtime), addresses, data_dir, resumed, root_key, died })
+        Ok(Self { cluster, actors, serving, raft_runtime: Some(raft_runtime), addresses, data_dir, resumed, root_key, died })
     }
 
     /// Where it listens.
@@ -159,6 +160,8 @@ impl Node {
     /// When the store could not be synced.
     pub async fn stop(mut self) -> Result<(), String> {
         self.serving.drain();
+        // What was seen in the last second is put on the road before it closes.
+        self.actors.hurry();
         tokio::join!(self.cluster.drain(), tokio::time::sleep(Duration::from_millis(DRAIN_NOTICE_MS)));
         self.serving.stop().await;
         let stopped = tokio::time::timeout(Duration::from_secs(STOP_SECONDS), self.cluster.shutdown()).await;

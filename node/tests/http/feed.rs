@@ -123,6 +123,7 @@ fn a_stream_that_cannot_be_meant_is_refused() {
         node.get(&format!("/v1/revocations/stream?{query}")).expect(400, "invalid_field");
     }
     node.ask_with("GET", "/v1/revocations/stream", &[("Last-Event-ID", "x")], None).expect(400, "invalid_field");
+    assert_eq!(node.ask("HEAD", "/v1/revocations/stream", None).header("content-type"), Some("text/event-stream"), "a head, and no stream behind it");
 }
 
 #[test]

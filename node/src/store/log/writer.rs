@@ -194,6 +194,8 @@ impl Writer {
         let stats = self.shared.health.stats();
         Stats::add(&stats.syncs, 1);
         if page.entries > 0 {
+            let entries = f64::from(u32::try_from(page.entries).unwrap_or(u32::MAX));
+            metrics::histogram!(crate::telemetry::names::STORE_SYNC_ENTRIES).record(entries);
             Stats::add(&stats.synced_entries, page.entries);
             Stats::add(&stats.synced_bytes, page.bytes);
             stats.last_batch_entries.store(page.entries as u64, std::sync::atomic::Ordering::Relaxed);
