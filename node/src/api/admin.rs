@@ -150,7 +150,8 @@ impl<'a> ClusterShape<'a> {
             term: status.term,
             members: status.members.iter().map(MemberShape::of).collect(),
             node: NodeShape::of(&status.node),
-            waiting_for: status.waiting_for.as_deref(),
+            // What a member has waited for while its cluster formed is no news once it has.
+            waiting_for: status.waiting_for.as_deref().filter(|_| status.cluster_id.is_none()),
         }
     }
 }
@@ -202,7 +203,6 @@ struct NodeShape {
     committed_index: Option<LogIndex>,
     applied_index: Option<LogIndex>,
     snapshot_index: Option<LogIndex>,
-    purged_index: Option<LogIndex>,
     fresh: bool,
     staleness_ms: Option<u64>,
     digest: DigestShape,
@@ -224,7 +224,6 @@ impl NodeShape {
             committed_index: node.committed_index,
             applied_index: node.applied_index,
             snapshot_index: node.snapshot_index,
-            purged_index: node.purged_index,
             fresh: node.freshness.fresh,
             // Before its first proof a node cannot say how old its knowledge is.
             staleness_ms: Some(node.freshness.staleness_ms).filter(|ms| *ms != u64::MAX),
@@ -290,7 +289,8 @@ mod tests {
             uptime_seconds: 61,
         };
         let cluster_id = Some(ClusterId(0x7f3a_c210));
-        ClusterStatus { cluster_id, node_id: 2, leader: Some(1), term: 3, members: vec![member], node, waiting_for: None }
+        let waiting_for = Some("node 1 has the lowest id and forms the cluster".to_owned());
+        ClusterStatus { cluster_id, node_id: 2, leader: Some(1), term: 3, members: vec![member], node, waiting_for }
     }
 
     #[test]
@@ -301,7 +301,7 @@ mod tests {
             "members": [{"node_id": 1, "role": "leader", "voter": true, "peer": "127.0.0.1:7412", "api": "127.0.0.1:7410", "store_uuid": UUID,
                 "reachable": true, "matched_index": 4711, "lag_ms": 2, "clock_offset_ms": 1, "version": "0.1.0"}],
             "node": {"role": "follower", "last_log_index": 4711, "committed_index": 4711, "applied_index": 4711, "snapshot_index": 4000,
-                "purged_index": null, "fresh": true, "staleness_ms": 12, "digest": {"index": 4711, "sha256": "ab".repeat(32)},
+                "fresh": true, "staleness_ms": 12, "digest": {"index": 4711, "sha256": "ab".repeat(32)},
                 "version": "0.1.0", "uptime_seconds": 61}});
         assert_eq!(shown, expected);
     }

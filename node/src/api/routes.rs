@@ -111,7 +111,7 @@ routes! {
     GET    "/livez"                                  BOTH  Open,                   Watch, ["verbose"] => health::livez;
     GET    "/readyz"                                 BOTH  Open,                   Watch, ["verbose"] => health::readyz;
     GET    "/metrics"                                ADMIN Metrics,                Watch, [] => health::metrics;
-    GET    "/admin/v1/cluster"                       ADMIN Needs(AdminRead),       Watch, [] => admin::cluster;
+    GET    "/admin/v1/cluster"                       ADMIN Needs(AdminRead),       Read,  [] => admin::cluster;
     POST   "/admin/v1/cluster/init"                  ADMIN Needs(AdminMembers),    Write, [] => admin::init;
     POST   "/admin/v1/cluster/members"               ADMIN Needs(AdminMembers),    Write, [] => admin::add_member;
     POST   "/admin/v1/cluster/members/{id}/promote"  ADMIN Needs(AdminMembers),    Write, [] => admin::promote_member;

@@ -48,6 +48,7 @@ fn raft_and_state(cluster: &Cluster) {
     gauge!(names::RAFT_COMMITTED_INDEX).set(float(node.committed_index.unwrap_or(0)));
     gauge!(names::RAFT_APPLIED_INDEX).set(float(node.applied_index.unwrap_or(0)));
     gauge!(names::RAFT_SNAPSHOT_INDEX).set(float(node.snapshot_index.unwrap_or(0)));
+    gauge!(names::RAFT_PURGED_INDEX).set(float(node.purged_index.unwrap_or(0)));
     for (peer, behind) in cluster.replication_lags() {
         gauge!(names::RAFT_REPLICATION_LAG_ENTRIES, "peer" => peer.to_string()).set(float(behind));
     }

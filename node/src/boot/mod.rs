@@ -158,17 +158,23 @@ impl Node {
     ///
     /// # Errors
     /// When the store could not be synced.
-    pub async fn stop(mut self) -> Result<(), String> {
+    pub async fn stop(self) -> Result<(), String> {
         self.serving.drain();
         // What was seen in the last second is put on the road before it closes.
         self.actors.hurry();
         tokio::join!(self.cluster.drain(), tokio::time::sleep(Duration::from_millis(DRAIN_NOTICE_MS)));
         self.serving.stop().await;
         let stopped = tokio::time::timeout(Duration::from_secs(STOP_SECONDS), self.cluster.shutdown()).await;
+        stopped.unwrap_or_else(|_| Err(format!("the engine did not stop within {STOP_SECONDS} s")))
+    }
+}
+
+impl Drop for Node {
+    /// A runtime must not be waited for where others run: whatever of Raft still works is left behind.
+    fn drop(&mut self) {
         if let Some(runtime) = self.raft_runtime.take() {
             runtime.shutdown_background();
         }
-        stopped.unwrap_or_else(|_| Err(format!("the engine did not stop within {STOP_SECONDS} s")))
     }
 }
 

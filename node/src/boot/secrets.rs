@@ -11,9 +11,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// The prefix of a generated root key, for secret scanners.
-const ROOT_KEY_PREFIX: &str = "cfk_";
-
 fn fresh_text() -> String {
     URL_SAFE_NO_PAD.encode(dice::bytes::<32>())
 }
@@ -55,7 +52,7 @@ impl RootKey {
     pub(super) fn for_init(&self) -> Result<KeyHash, String> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.is_none() {
-            let key = Secret::new(format!("{ROOT_KEY_PREFIX}{}", fresh_text()));
+            let key = Secret::new(format!("{}{}", tokens::API_KEY_PREFIX, fresh_text()));
             keep_secret(&self.file, &key).map_err(|error| format!("{} cannot be written: {error}", self.file.display()))?;
             *self.made.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.clone());
             *known = Some(key);

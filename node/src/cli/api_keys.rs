@@ -26,7 +26,7 @@ fn reset_root(console: &mut Console<'_>, data_dir: &Path, wait: Duration) -> Res
         return Err(CliError::Usage(format!("{} is no data directory; --data-dir names another", data_dir.display())));
     }
     let fail = |what: &str, error: std::io::Error| CliError::Failed(format!("{what} in {} cannot be written: {error}", data_dir.display()));
-    let key = Secret::new(URL_SAFE_NO_PAD.encode(dice::token_bytes()));
+    let key = Secret::new(format!("{}{}", tokens::API_KEY_PREFIX, URL_SAFE_NO_PAD.encode(dice::token_bytes())));
     let key_file = data_dir.join(ROOT_KEY_FILE);
     // The key first: a wish whose key is lost would lock everybody out.
     keep_secret_again(&key_file, &key).map_err(|error| fail("the new key", error))?;
@@ -62,6 +62,7 @@ mod tests {
         let key = std::fs::read_to_string(dir.path().join(ROOT_KEY_FILE)).unwrap();
         let left = ResetRootRequest::find(dir.path()).unwrap().unwrap();
         assert_eq!(left.key, tokens::hash_key(key.trim()));
+        assert!(key.starts_with(tokens::API_KEY_PREFIX), "secret scanners know a key by its prefix");
         assert!(said.contains("no node has taken it up yet"), "{said}");
         assert!(!said.contains(key.trim()), "the key itself is not printed");
     }

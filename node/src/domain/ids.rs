@@ -133,15 +133,8 @@ impl FromStr for ClusterId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let wrong = InvalidId("a cluster id is eight lower-case hexadecimal digits");
-        let well_formed = text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        if !well_formed {
-            return Err(wrong);
-        }
-        match u32::from_str_radix(text, 16) {
-            Ok(id) if id != 0 => Ok(Self(id)),
-            _ => Err(wrong),
-        }
+        let wrong = InvalidId("a cluster id is eight lower-case hexadecimal digits, not all of them zero");
+        cluster_digits(text).filter(|id| *id != 0).map(Self).ok_or(wrong)
     }
 }
 
@@ -170,8 +163,16 @@ impl FromStr for Position {
         if !canonical {
             return Err(wrong);
         }
-        Ok(Self { cluster: cluster.parse()?, index: index.parse().map_err(|_| wrong)? })
+        // No cluster is called zero: such a position is another cluster's, which is no mistake of whoever brings it.
+        let cluster = cluster_digits(cluster).map(ClusterId).ok_or_else(|| wrong.clone())?;
+        Ok(Self { cluster, index: index.parse().map_err(|_| wrong)? })
     }
+}
+
+/// Eight lower-case hexadecimal digits.
+fn cluster_digits(text: &str) -> Option<u32> {
+    let well_formed = text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if well_formed { u32::from_str_radix(text, 16).ok() } else { None }
 }
 
 /// Decodes base64url without padding into exactly `N` bytes; `None` for anything else, non-canonical trailing bits included.
@@ -204,9 +205,11 @@ mod tests {
 
     #[test]
     fn one_id_has_one_spelling() {
-        for wrong in ["", "7f3ac210", "7f3ac210.", "7f3ac210.01", "7F3AC210.1", "00000000.1", "7f3ac210.+1", "7f3ac210.1 "] {
+        for wrong in ["", "7f3ac210", "7f3ac210.", "7f3ac210.01", "7F3AC210.1", "7f3ac210.+1", "7f3ac210.1 "] {
             assert!(wrong.parse::<Position>().is_err(), "{wrong:?} was taken for a position");
         }
+        assert!("00000000".parse::<ClusterId>().is_err(), "no cluster is called zero");
+        assert_eq!("00000000.1".parse(), Ok(Position { cluster: ClusterId(0), index: 1 }), "a position of another cluster");
         // The last character of 16 bytes in base64url carries four unused bits; they must be zero.
         assert!("ses_AAAAAAAAAAAAAAAAAAAAAB".parse::<SessionId>().is_err());
     }

@@ -64,7 +64,7 @@ pub(crate) fn ways() -> (Ways, WayEnds) {
 impl Inner {
     /// Proposes a command and waits for its ending.
     pub(crate) async fn propose(&self, id: CommandId, command: Command) -> Result<Done, ProposeError> {
-        if matches!(command, Command::Start(_) | Command::Patch(_) | Command::Extend(_)) && !self.local.disk.writable() {
+        if grows(&command) && !self.local.disk.writable() {
             return Err(NotDone::DiskFull.into());
         }
         let mut request = Request { id, drawn_at: self.local.time.now(), command };
@@ -140,7 +140,12 @@ impl Inner {
     /// Proposes requests that another node forwarded; their endings in the same order.
     pub(crate) async fn propose_here(&self, requests: Vec<Bytes>) -> Vec<Ending> {
         let mut waiting = Vec::with_capacity(requests.len());
+        let full = !self.local.disk.writable();
         for body in requests {
+            if full && needs_room(&body) {
+                waiting.push(Err(Ending::NotDone(DISK_FULL)));
+                continue;
+            }
             let (tell, ending) = oneshot::channel();
             waiting.push(match self.ways.here.try_send(Submission { body, tell }) {
                 Ok(()) => Ok(ending),
@@ -156,6 +161,15 @@ impl Inner {
         }
         endings
     }
+}
+
+/// Whether a forwarded request is one that a full disk refuses; what ends sessions is always let through.
+fn needs_room(body: &[u8]) -> bool {
+    codec::decode::<Request>(body).map_or(true, |request| grows(&request.command))
+}
+
+fn grows(command: &Command) -> bool {
+    matches!(command, Command::Start(_) | Command::Patch(_) | Command::Extend(_))
 }
 
 /// Stamps what waits with cluster time and gives it to the engine in batches.

@@ -51,6 +51,7 @@ names! {
     Gauge Count RAFT_COMMITTED_INDEX = "curfew_raft_committed_index": "The last index that the node knows to be committed.";
     Gauge Count RAFT_APPLIED_INDEX = "curfew_raft_applied_index": "The last index that the node has applied.";
     Gauge Count RAFT_SNAPSHOT_INDEX = "curfew_raft_snapshot_index": "The last index in the node's newest snapshot.";
+    Gauge Count RAFT_PURGED_INDEX = "curfew_raft_purged_index": "The last index that was purged from the node's log.";
     Gauge Count RAFT_REPLICATION_LAG_ENTRIES = "curfew_raft_replication_lag_entries": "On the leader: entries that a member has not matched yet; label `peer`.";
     Gauge Count RAFT_FRESH = "curfew_raft_fresh": "1 while the node may answer `local` reads, else 0.";
     Gauge Seconds RAFT_STALENESS_SECONDS = "curfew_raft_staleness_seconds": "How old the node's knowledge is at most.";

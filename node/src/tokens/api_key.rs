@@ -4,6 +4,9 @@ use super::session_token::sha256;
 use crate::domain::KeyHash;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
+/// What the API keys that Curfew makes begin with, for secret scanners.
+pub const API_KEY_PREFIX: &str = "cfk_";
+
 /// SHA-256 of an API key. Whoever takes one from outside sees to it that it has at least 32 characters.
 #[must_use]
 pub fn hash_key(key: &str) -> KeyHash {

@@ -20,7 +20,7 @@ mod fixtures;
 #[cfg(test)]
 mod wycheproof;
 
-pub use api_key::{hash_key, keys_equal};
+pub use api_key::{API_KEY_PREFIX, hash_key, keys_equal};
 pub use expect::{Expect, Verified};
 pub use json::JsonError;
 pub use jws::{JWT_MAX_BYTES, JwsError};

@@ -167,6 +167,21 @@ fn positions_are_waited_for_refused_or_passed_over() {
     let (cluster, _) = session.position.split_once('.').expect("a position");
     show(&format!("{cluster}.9007199254740991")).expect(400, "position_ahead");
     show("00000001.9007199254740991").expect(200, "");
+    show("00000000.9007199254740991").expect(200, "");
+    // Whatever looks at the replicated state waits, the cluster page and a rehearsal too.
+    let ahead = format!("{cluster}.9007199254740991");
+    for (method, target, body) in [
+        ("GET", "/admin/v1/cluster", None),
+        ("GET", "/v1/revocations", None),
+        ("GET", "/v1/users/doors-6/sessions", None),
+        ("POST", "/v1/sessions/authenticate", Some(json!({"session_token": session.token}))),
+        ("POST", "/v1/sessions/revoke?consistency=local", Some(json!({"user_id": "doors-6", "dry_run": true}))),
+    ] {
+        let ask = |position: &str| node.ask_with(method, target, &[("Curfew-Position", position)], body.as_ref());
+        ask(&ahead).expect(400, "position_ahead");
+        ask("no-position").expect(400, "invalid_field");
+        ask(&session.position).expect(200, "");
+    }
     for malformed in
         ["", "x", "4711", &format!("{cluster}."), &format!("{cluster}.01"), &format!("{cluster}.-1"), &format!("{}.1", cluster.to_uppercase() + "A")]
     {

@@ -2,7 +2,7 @@
 
 use crate::client::send;
 use crate::node::node;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn the_published_keys_can_be_cached_by_their_tag() {
@@ -44,6 +44,24 @@ fn operators_see_the_cluster_the_actors_and_the_metrics() {
     let node = node();
     let session = node.start("public-1");
     let reply = node.get("/admin/v1/cluster").expect(200, "");
+    // In a formed cluster these members, and no other: scripts hold on to them.
+    let names = |pointer: &str| -> Vec<String> {
+        let object = reply.body.pointer(pointer).and_then(Value::as_object).expect("an object");
+        let mut names: Vec<_> = object.keys().cloned().collect();
+        names.sort();
+        names
+    };
+    let sorted = |list: &str| {
+        let mut names: Vec<_> = list.split(' ').map(str::to_owned).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(""), sorted("cluster_id position node_id leader term members node"));
+    assert_eq!(
+        names("/node"),
+        sorted("role last_log_index committed_index applied_index snapshot_index fresh staleness_ms digest version uptime_seconds")
+    );
+    assert_eq!(names("/members/0"), sorted("node_id role voter peer api store_uuid reachable matched_index lag_ms clock_offset_ms version"));
     assert_eq!((&reply.body["node"]["role"], &reply.body["node"]["fresh"]), (&json!("leader"), &json!(true)));
     assert_eq!(reply.text_of("/position").split_once('.').map(|(cluster, _)| cluster.to_owned()), Some(reply.text_of("/cluster_id")));
     assert_eq!(reply.body["members"].as_array().map(Vec::len), Some(1));

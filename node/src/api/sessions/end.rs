@@ -60,6 +60,7 @@ async fn end(call: &Call, selector: Selector, reason: Option<String>) -> Answer 
 
 /// Counts what a revocation would end, and ends nothing.
 async fn rehearse(call: &Call, selector: &Selector) -> Answer {
+    position::wait(&call.shared, call.headers()).await?;
     let level = Level::parse(call.query.get("consistency"), Level::Strict)?;
     let now = level.ready(&call.shared).await?;
     let (revoked, index) = {
