@@ -6,10 +6,14 @@ use crate::domain::tagged::tagged;
 use crate::domain::{ClusterId, LogIndex, Moment, NodeId, StoreUuid};
 use crate::store::{LogEntry, LogPos, SnapshotMeta, Vote};
 use bytes::Bytes;
-use futures::{SinkExt, StreamExt};
+use futures::{Sink, SinkExt, StreamExt};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::io;
+use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
 /// The version of this protocol; a peer with another is refused by name.
@@ -46,6 +50,24 @@ pub(crate) fn frames(stream: TcpStream) -> Frames {
 /// Sends one message.
 pub(crate) async fn send<T: Serialize>(frames: &mut Frames, message: &T) -> Result<(), WireError> {
     Ok(frames.send(Bytes::from(codec::encode(message))).await?)
+}
+
+/// Bounds a step of a conversation.
+pub(crate) async fn within<T>(ms: u64, work: impl Future<Output = Result<T, WireError>>) -> Result<T, WireError> {
+    timeout(Duration::from_millis(ms), work).await.unwrap_or(Err(WireError::TimedOut(ms)))
+}
+
+/// Writes what is queued, together what waits together, until the connection fails or nobody can queue any more. Whoever calls this reads at
+/// the same time: two nodes that only write wait for each other for ever.
+pub(crate) async fn write_queued(mut sink: impl Sink<Bytes, Error = io::Error> + Unpin, mut queued: mpsc::Receiver<Bytes>) -> Result<(), WireError> {
+    while let Some(frame) = queued.recv().await {
+        sink.feed(frame).await?;
+        while let Ok(frame) = queued.try_recv() {
+            sink.feed(frame).await?;
+        }
+        sink.flush().await?;
+    }
+    Ok(())
 }
 
 /// Receives one message.
