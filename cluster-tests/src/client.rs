@@ -3,11 +3,15 @@
 use crate::clock::now_us;
 use crate::history::{Ending, Line, Operation, Recorder};
 use serde_json::{Value, json};
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// How long a request may take before its client gives up: longer than a node forwards a write (10 s).
 const GIVE_UP: Duration = Duration::from_secs(12);
+
+/// The code of a refusal that came from no node.
+const NOTHING_LISTENS: &str = "nothing_listens";
 
 /// Where a node listens.
 #[derive(Debug, Clone)]
@@ -112,7 +116,7 @@ pub enum Seen {
     Active(Value),
     /// A refusal that is an answer: `session_revoked`, `session_not_found` and the like.
     No(String),
-    /// The node cannot say: 503 with its code.
+    /// The node cannot say: 503 with its code, or nothing listens.
     NotNow(String),
     /// No answer came.
     Silence(String),
@@ -278,6 +282,40 @@ impl Client {
         )
     }
 
+    /// Authenticates with the session token, in two steps: when this returns, the request has been handed to the node's kernel.
+    ///
+    /// # Panics
+    /// When the node's kernel does not take it.
+    #[must_use]
+    pub fn authenticate_held(&self, node: u64, session: &Started, level: Level) -> Held {
+        let body = json!({"session_token": session.token, "consistency": level.word()}).to_string();
+        let (t0, to) = (now_us(), self.address(node).api);
+        let mut socket = TcpStream::connect_timeout(&to, Duration::from_secs(2)).expect("the kernel of a paused node still takes connections");
+        let head = format!("POST /v1/sessions/authenticate HTTP/1.1\r\nHost: {to}\r\nAuthorization: Bearer {}\r\nConnection: close", self.key);
+        write!(socket, "{head}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+            .expect("a request fits its buffer");
+        Held { client: self.clone(), node, session: session.session.clone(), level, t0, socket }
+    }
+
+    /// Looks at a session's record; says whether it is active.
+    ///
+    /// # Errors
+    /// When the node cannot say now, or does not answer.
+    pub fn look(&self, node: u64, session: &str, level: Level) -> Result<bool, String> {
+        let t0 = now_us();
+        let path = format!("/v1/sessions/{session}?consistency={}", level.word());
+        let answer = self.ask(node, "GET", &path, None).map_err(|e| e.to_string())?;
+        let ending = match (answer.status, answer.body["session"]["status"].as_str()) {
+            (200, Some("active")) => Ending::Accepted,
+            (200, Some(ended)) => Ending::Refused { code: format!("session_{ended}") },
+            (404, _) => Ending::Refused { code: answer.code() },
+            _ => return Err(format!("{answer:?}")),
+        };
+        let active = ending == Ending::Accepted;
+        self.note(node, Operation::Read { session: session.to_owned(), strict: level == Level::Strict }, t0, ending);
+        Ok(active)
+    }
+
     /// Ends one session.
     pub fn revoke(&self, node: u64, session: &Started) -> Write<Revoked> {
         let operation = Operation::RevokeSession { session: session.session.clone() };
@@ -351,20 +389,18 @@ impl Client {
 
     fn read(&self, node: u64, session: &str, level: Level, method: &str, path: &str, body: &Value) -> Seen {
         let t0 = now_us();
-        let seen = match self.ask(node, method, path, Some(body)) {
-            Ok(answer) if answer.status == 200 => Seen::Active(answer.body),
-            Ok(answer) if answer.status == 401 => Seen::No(answer.code()),
-            Ok(answer) if matches!(answer.status, 503 | 429) => Seen::NotNow(answer.code()),
-            Ok(answer) => panic!("a read was answered with what the contract does not know: {answer:?}"),
-            Err(why) => Seen::Silence(why.to_string()),
-        };
-        let ending = match &seen {
+        let seen = seen(self.ask(node, method, path, Some(body)));
+        self.note_read(node, session, level, t0, &seen);
+        seen
+    }
+
+    fn note_read(&self, node: u64, session: &str, level: Level, t0: u64, seen: &Seen) {
+        let ending = match seen {
             Seen::Active(_) => Ending::Accepted,
             Seen::No(code) | Seen::NotNow(code) => Ending::Refused { code: code.clone() },
             Seen::Silence(_) => Ending::Unknown,
         };
         self.note(node, Operation::Read { session: session.to_owned(), strict: level == Level::Strict }, t0, ending);
-        seen
     }
 
     fn note(&self, node: u64, operation: Operation, t0: u64, ending: Ending) {
@@ -407,6 +443,52 @@ impl<T> Write<T> {
     }
 }
 
+/// A request that has been sent, and whose answer is still to come.
+#[derive(Debug)]
+pub struct Held {
+    client: Client,
+    node: u64,
+    session: String,
+    level: Level,
+    t0: u64,
+    socket: TcpStream,
+}
+
+impl Held {
+    /// Waits for the answer, and writes it into the history.
+    #[must_use]
+    pub fn answer(mut self) -> Seen {
+        let mut text = String::new();
+        let read = self.socket.set_read_timeout(Some(GIVE_UP)).and_then(|()| self.socket.read_to_string(&mut text));
+        let seen = seen(match read {
+            Ok(_) => parse(&text).ok_or_else(|| NoAnswer::Lost(format!("no whole answer: {text}"))),
+            Err(e) => Err(NoAnswer::Lost(e.to_string())),
+        });
+        self.client.note_read(self.node, &self.session, self.level, self.t0, &seen);
+        seen
+    }
+}
+
+/// An answer with a `Content-Length`, as it stands on the wire.
+fn parse(text: &str) -> Option<Answer> {
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some(Answer { status, text: body.to_owned(), body: serde_json::from_str(body).unwrap_or(Value::Null), position: None })
+}
+
+/// What the answer to an authentication says.
+#[track_caller]
+fn seen(answer: Result<Answer, NoAnswer>) -> Seen {
+    match answer {
+        Ok(answer) if answer.status == 200 => Seen::Active(answer.body),
+        Ok(answer) if answer.status == 401 => Seen::No(answer.code()),
+        Ok(answer) if matches!(answer.status, 503 | 429) => Seen::NotNow(answer.code()),
+        Ok(answer) => panic!("a read was answered with what the contract does not know: {answer:?}"),
+        Err(NoAnswer::Refused(_)) => Seen::NotNow(NOTHING_LISTENS.to_owned()),
+        Err(why @ NoAnswer::Lost(_)) => Seen::Silence(why.to_string()),
+    }
+}
+
 /// What may be concluded of a write: 503 and every 4xx say that it was certainly not done; 504 and silence say nothing.
 fn write_ending(answer: Result<Answer, NoAnswer>) -> Write<Answer> {
     match answer {
@@ -414,7 +496,7 @@ fn write_ending(answer: Result<Answer, NoAnswer>) -> Write<Answer> {
         Ok(answer) if answer.status == 503 || (400..500).contains(&answer.status) => Write::Refused(answer.code()),
         Ok(answer) if answer.status == 504 => Write::Unknown(answer.code()),
         Ok(answer) => panic!("a write was answered with what the contract does not know: {answer:?}"),
-        Err(NoAnswer::Refused(_)) => Write::Refused("nothing_listens".to_owned()),
+        Err(NoAnswer::Refused(_)) => Write::Refused(NOTHING_LISTENS.to_owned()),
         Err(NoAnswer::Lost(why)) => Write::Unknown(why),
     }
 }

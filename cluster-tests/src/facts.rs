@@ -1,7 +1,10 @@
 //! Waiting for facts: a story says what must become true and by when, never how long to sleep.
 
-use crate::clock;
-use crate::cluster::Cluster;
+use crate::client::Level;
+use crate::cluster::{Cluster, PATIENCE};
+use crate::history::Operation;
+use crate::{check, clock};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How often a fact is looked at.
@@ -59,13 +62,45 @@ fn deadline(within: Duration) -> u64 {
     clock::now_us() + u64::try_from(within.as_micros()).expect("a deadline within reason")
 }
 
-/// All running nodes come to the same applied index, and there their digests are equal. Every story ends with this.
+/// How every story ends: all running nodes are fresh, every session of the history is looked at once more, the history is judged, and the digests
+/// are equal.
+#[track_caller]
+pub fn happy_end(cluster: &Cluster) {
+    cluster.all_fresh();
+    look_again(cluster);
+    check::none_of(&check::history(&cluster.recorder().lines(), MAX_STALENESS_MS));
+    equal_digests(cluster);
+}
+
+/// The policy's default, which no story changes.
+pub const MAX_STALENESS_MS: u64 = 2_000;
+
+/// A strict look at every session of the history, at one node after the other: what was acknowledged must still be so.
+#[track_caller]
+fn look_again(cluster: &Cluster) {
+    let client = cluster.client("last look");
+    let nodes = cluster.running();
+    let sessions: BTreeSet<String> = cluster.recorder().lines().into_iter().filter_map(|it| session_of(it.operation)).collect();
+    for (session, node) in sessions.iter().zip(nodes.iter().cycle()) {
+        wait_until(&format!("a last look at {session} at node {node}"), PATIENCE, || client.look(*node, session, Level::Strict));
+    }
+}
+
+fn session_of(operation: Operation) -> Option<String> {
+    match operation {
+        Operation::Start { session, .. } => session,
+        Operation::Read { session, .. } | Operation::RevokeSession { session } => Some(session),
+        Operation::RevokeUser { .. } => None,
+    }
+}
+
+/// All running nodes come to the same applied index, and there their digests are equal.
 ///
 /// # Panics
 /// When two nodes hold another state at the same index, or do not come to the same index in time.
 #[track_caller]
 pub fn equal_digests(cluster: &Cluster) {
-    let compared = wait_until("all nodes at the same applied index", Duration::from_secs(20), || {
+    let compared = wait_until("all nodes at the same applied index", PATIENCE, || {
         let mut seen = Vec::new();
         for node in cluster.running() {
             let status = cluster.status(node).ok_or_else(|| format!("node {node} gives no status"))?;

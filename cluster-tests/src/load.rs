@@ -43,7 +43,7 @@ fn go_on(client: &Client, chance: &mut Chance, user: &str, nodes: &[u64], over: 
         } else {
             let session = chance.pick(&mine);
             let level = if chance.percent(33) { Level::Strict } else { Level::Local };
-            if let Seen::Silence(_) = client.authenticate(node, session, level) {
+            if let Seen::Silence(_) | Seen::NotNow(_) = client.authenticate(node, session, level) {
                 crate::clock::park(std::time::Duration::from_millis(20));
             }
         }

@@ -82,14 +82,15 @@ impl Layout {
         let root_key = format!("root-key-of-{}-0123456789abcdef0123456789abcdef", plan.story);
         write_secret(&folder.path().join("root.key"), &root_key);
         write_secret(&folder.path().join("cluster.secret"), "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
-        let ports = free_addresses(usize::try_from((plan.members + plan.spares) * 3).expect("a few nodes"));
+        let held = hold_addresses(usize::try_from((plan.members + plan.spares) * 3).expect("a few nodes"));
+        let addresses: Vec<SocketAddr> = held.iter().map(|it| it.local_addr().expect("a bound listener has an address")).collect();
         let mut seats: Vec<Seat> =
-            (1..=plan.members + plan.spares).zip(ports.chunks(3)).map(|(id, it)| seat(folder.path(), &plan.binary, id, it)).collect();
+            (1..=plan.members + plan.spares).zip(addresses.chunks(3)).map(|(id, it)| seat(folder.path(), &plan.binary, id, it)).collect();
         let links = open_links(&mut seats);
+        // Only now, or a proxy would be given a node's port.
+        drop(held);
         let layout = Self { plan, folder: Some(folder), seats, links, root_key };
-        for seat in &layout.seats {
-            std::fs::write(&seat.config_file, layout.settings_of(seat)).expect("the settings can be written");
-        }
+        layout.ids().for_each(|id| layout.write_settings(id, false));
         layout
     }
 
@@ -113,6 +114,11 @@ impl Layout {
         self.links.iter().filter(move |((from, to), _)| of(*from, *to)).map(|(_, link)| link)
     }
 
+    pub(super) fn write_settings(&self, id: u64, right_peers: bool) {
+        let seat = self.seat(id);
+        std::fs::write(&seat.config_file, self.settings_of(seat, right_peers)).expect("the settings can be written");
+    }
+
     pub(super) fn write_wall_offset(&self, id: u64, offset_ms: i64) {
         // Renamed into place, so that the node never reads half a number.
         let file = self.folder().join(format!("wall-offset-{id}"));
@@ -132,7 +138,7 @@ impl Layout {
         self.folder.as_ref().expect("kept only when the cluster is dropped").path()
     }
 
-    fn settings_of(&self, seat: &Seat) -> String {
+    fn settings_of(&self, seat: &Seat, right_peers: bool) -> String {
         let mut toml = String::new();
         let mut add = |line: String| writeln!(toml, "{line}").expect("a string grows");
         add(format!("[node]\nid = {}", seat.id));
@@ -142,7 +148,8 @@ impl Layout {
         add("[cluster]".to_owned());
         add(format!("secret_file = {:?}\nroot_key_file = {:?}", self.folder().join("cluster.secret"), self.folder().join("root.key")));
         if seat.id <= self.plan.members {
-            let seen = self.plan.peers_seen_by.iter().find(|it| it.0 == seat.id).map_or_else(|| self.members().collect(), |it| it.1.clone());
+            let seen =
+                self.plan.peers_seen_by.iter().find(|it| it.0 == seat.id && !right_peers).map_or_else(|| self.members().collect(), |it| it.1.clone());
             let peers: Vec<String> = seen
                 .iter()
                 .map(|id| self.seat(*id))
@@ -184,7 +191,7 @@ fn open_links(seats: &mut [Seat]) -> Vec<((u64, u64), Link)> {
 
 /// Addresses that nobody listens on. On Linux each cluster has a loopback address of its own, from which no connection ever goes out, so that
 /// a port is still free when a killed node comes back for it.
-fn free_addresses(count: usize) -> Vec<SocketAddr> {
+fn hold_addresses(count: usize) -> Vec<TcpListener> {
     static CLUSTERS: AtomicU16 = AtomicU16::new(1);
     let ip = if cfg!(target_os = "linux") {
         let [high, low] = u16::try_from(std::process::id() & 0xffff).expect("sixteen bits").to_be_bytes();
@@ -193,8 +200,7 @@ fn free_addresses(count: usize) -> Vec<SocketAddr> {
     } else {
         Ipv4Addr::LOCALHOST
     };
-    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind((IpAddr::V4(ip), 0)).expect("loopback has a free port")).collect();
-    held.iter().map(|it| it.local_addr().expect("a bound listener has an address")).collect()
+    (0..count).map(|_| TcpListener::bind((IpAddr::V4(ip), 0)).expect("loopback has a free port")).collect()
 }
 
 fn write_secret(path: &Path, secret: &str) {

@@ -95,6 +95,12 @@ impl Cluster {
         self.with(id, Node::resume);
     }
 
+    /// The process id of a running node.
+    #[must_use]
+    pub fn pid(&self, id: u64) -> u32 {
+        self.with(id, |node| node.pid())
+    }
+
     /// Takes everything from a stopped node's data directory.
     pub fn wipe(&self, id: u64) {
         self.with(id, |node| node.wipe());
@@ -104,6 +110,11 @@ impl Cluster {
     #[must_use]
     pub fn data_dir(&self, id: u64) -> &Path {
         &self.layout.seat(id).data_dir
+    }
+
+    /// Gives a node the right list of peers, for its next start.
+    pub fn correct_peers(&self, id: u64) {
+        self.layout.write_settings(id, true);
     }
 
     /// A node's configuration file.

@@ -73,6 +73,10 @@ impl Node {
         self.lives() && !self.paused
     }
 
+    pub(super) fn pid(&self) -> u32 {
+        self.process.as_ref().unwrap_or_else(|| panic!("node {} does not run", self.seat.id)).id()
+    }
+
     pub(super) fn wipe(&mut self) {
         assert!(!self.lives(), "node {} runs: its disk cannot be taken away", self.seat.id);
         std::fs::remove_dir_all(&self.seat.data_dir).expect("the data directory can be removed");
@@ -84,8 +88,7 @@ impl Node {
     }
 
     fn signal(&mut self, signal: Signal) {
-        let process = self.process.as_ref().unwrap_or_else(|| panic!("node {} does not run", self.seat.id));
-        let pid = Pid::from_raw(i32::try_from(process.id()).expect("a process id")).expect("a process id is not zero");
+        let pid = Pid::from_raw(i32::try_from(self.pid()).expect("a process id")).expect("a process id is not zero");
         kill_process(pid, signal).unwrap_or_else(|e| panic!("node {} cannot be signalled: {e}", self.seat.id));
     }
 }

@@ -17,6 +17,8 @@ pub struct Status {
     pub term: u64,
     /// All members, learners too.
     pub members: Vec<Member>,
+    /// Why the node belongs to no cluster yet.
+    pub waiting_for: Option<String>,
     /// About the node that answered.
     pub node: NodeStatus,
 }
@@ -56,6 +58,8 @@ pub struct NodeStatus {
     pub applied_index: Option<u64>,
     /// Up to where its newest snapshot reaches.
     pub snapshot_index: Option<u64>,
+    /// Up to where its log was given up.
+    pub purged_index: Option<u64>,
     /// Whether it can show that it is fresh.
     pub fresh: bool,
     /// How old its knowledge is at most.

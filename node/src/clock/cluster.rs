@@ -1,7 +1,7 @@
 //! Cluster time: what expiry is judged by and what entries are stamped with.
 
 use super::fence::{Change, Fence, MAX_OUTAGE_MS, STEP_MS, signed_diff};
-use super::{BootTime, Clock};
+use super::{BootTime, Clock, Reading};
 use crate::domain::Moment;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tracing::{info, warn};
@@ -56,13 +56,13 @@ impl ClusterClock {
     /// The time of the cluster.
     #[must_use]
     pub fn now(&self) -> Moment {
-        let (mut face, boot) = self.read();
+        let (mut face, Reading { boot, .. }) = self.read();
         face.now(boot)
     }
 
     /// Notes the time of the last applied entry; the state machine says it after each batch. An entry is committed, so it is always believed.
     pub fn applied(&self, last_at: Moment) {
-        let (mut face, boot) = self.read();
+        let (mut face, Reading { boot, .. }) = self.read();
         if last_at > Moment(0) && !std::mem::replace(&mut face.judged, true) && face.shown == Moment(0) {
             face.judge_the_start(last_at);
         }
@@ -71,17 +71,21 @@ impl ClusterClock {
 
     /// Notes the leader's time, from a read-index answer. A time more than 5 s ahead of the own one is not taken: nothing has committed it.
     pub fn adopt(&self, leader_now: Moment) {
-        let (mut face, boot) = self.read();
+        let (mut face, Reading { boot, .. }) = self.read();
         if leader_now.ms_since(face.now(boot)) <= STEP_MS {
             face.learn(leader_now, boot);
         }
     }
 
-    /// Hears the wall clocks of the members: each minus the own raw wall, milliseconds, the own 0 included, none older than a second. A step
-    /// is accepted when their lower median agrees with the new wall. One reading alone vouches for nothing.
-    pub fn members(&self, offsets_ms: &[i64]) {
-        let (mut face, _) = self.read();
-        let change = face.fence.ask(offsets_ms);
+    /// Hears the wall clocks of the members: each minus the own raw wall as it was at `taken`, milliseconds, the own 0 included, none older than
+    /// a second. A step is accepted when their lower median agrees with the new wall. One reading alone vouches for nothing.
+    ///
+    /// What the own wall did since `taken` is added to what the others said: offsets to the wall before a step do not vouch for the step.
+    pub fn members(&self, taken: Reading, offsets_ms: &[i64]) {
+        let (mut face, now) = self.read();
+        let elapsed_ms = i64::try_from(now.boot.ms_since(taken.boot)).unwrap_or(i64::MAX);
+        let stepped_ms = signed_diff(now.wall_ms, taken.wall_ms).saturating_sub(elapsed_ms);
+        let change = face.fence.ask(&offsets_ms.iter().map(|offset| offset.saturating_sub(stepped_ms)).collect::<Vec<_>>());
         say(change);
     }
 
@@ -95,17 +99,17 @@ impl ClusterClock {
     /// How far the raw wall clock of this machine is ahead of cluster time, milliseconds; negative when it is behind.
     #[must_use]
     pub fn offset_ms(&self) -> i64 {
-        let (mut face, boot) = self.read();
+        let (mut face, Reading { boot, .. }) = self.read();
         let now = face.now(boot);
         signed_diff(self.clock.wall_ms(), now.0)
     }
 
     /// Takes a reading into the fence. The reading is taken under the lock, so that readings enter in their order.
-    fn read(&self) -> (MutexGuard<'_, Face>, BootTime) {
+    fn read(&self) -> (MutexGuard<'_, Face>, Reading) {
         let mut face = self.face.lock().expect("nothing panics while it holds the clock's face");
         let reading = self.clock.reading();
         say(face.fence.read(reading.boot, reading.wall_ms));
-        (face, reading.boot)
+        (face, reading)
     }
 }
 
@@ -182,9 +186,19 @@ mod tests {
         hands.advance_ms(1_000);
         assert_eq!(clock.now(), start.plus_ms(1_000));
         assert!(clock.stepped());
-        clock.members(&[0, 0, 12]);
+        clock.members(clock.clock.reading(), &[0, 0, 12]);
         assert!(!clock.stepped(), "the others agree with the new wall");
         assert_eq!(clock.now(), start.plus_ms(1_000), "time stands rather than go back");
+    }
+
+    #[test]
+    fn offsets_to_the_wall_before_a_step_do_not_vouch_for_the_step() {
+        let (clock, hands, start) = cluster_clock();
+        let before = clock.clock.reading();
+        hands.step_wall_ms(10 * 365 * 24 * HOUR_MS);
+        clock.members(before, &[0, 0, 12]);
+        assert!(clock.stepped());
+        assert_eq!(clock.now(), start);
     }
 
     #[test]
@@ -224,9 +238,9 @@ mod tests {
         hands.advance_ms(2_000);
         assert_eq!(clock.now(), last_at.plus_ms(2_000));
         assert!(clock.stepped());
-        clock.members(&[0]);
+        clock.members(clock.clock.reading(), &[0]);
         assert!(clock.stepped(), "one clock alone vouches for nothing");
-        clock.members(&[0, -3]);
+        clock.members(clock.clock.reading(), &[0, -3]);
         assert_eq!(clock.now(), start.plus_ms(2_000));
     }
 
@@ -278,7 +292,7 @@ mod tests {
                     Act::Step(ms) => hands.step_wall_ms(ms),
                     Act::Applied(ms) => clock.applied(Moment(before.0.saturating_add_signed(ms))),
                     Act::Adopt(ms) => clock.adopt(Moment(before.0.saturating_add_signed(ms))),
-                    Act::Members(offsets) => clock.members(&offsets),
+                    Act::Members(offsets) => clock.members(clock.clock.reading(), &offsets),
                 }
                 let now = clock.now();
                 prop_assert!(now >= before);

@@ -130,16 +130,15 @@ impl Inner {
 
     /// Answers a member's question for the read index.
     pub(crate) async fn answer_read_index(self: &Arc<Self>, hello: &Hello, wall_ms: u64) -> Answered {
-        let own = self.local.clock.reading();
-        self.note_offset(hello.node_id, i64::try_from(wall_ms).unwrap_or(i64::MAX).saturating_sub_unsigned(own.wall_ms), own.boot);
+        self.note_wall(hello.node_id, wall_ms, self.local.clock.boot());
         let refused = |code, detail: &str| Answered::Refused(CallRefusal { code, detail: detail.to_owned() });
         let Some(index) = self.read_index_here().await else { return refused(REFUSED_NOT_LEADER, "this node could not confirm that it leads") };
         // Again, by what is committed after the quorum round: the asker may have been removed meanwhile.
         if !is_member(self, hello.node_id, hello) {
             return refused(REFUSED_NOT_MEMBER, "the node is not a member");
         }
-        let wall_ms = self.local.clock.wall_ms();
-        Answered::ReadIndex(ReadIndex { index, now: self.local.time.now(), wall_ms, offsets_ms: self.fresh_offsets() })
+        let own = self.local.clock.reading();
+        Answered::ReadIndex(ReadIndex { index, now: self.local.time.now(), wall_ms: own.wall_ms, offsets_ms: self.fresh_offsets(own) })
     }
 
     async fn read_index_here(&self) -> Option<LogIndex> {
@@ -154,7 +153,8 @@ impl Inner {
         let leader = self.local.leader()?;
         let index = if leader == self.local.node_id() {
             let index = self.read_index_here().await?;
-            self.local.time.members(&self.fresh_offsets());
+            let own = self.local.clock.reading();
+            self.local.time.members(own, &self.fresh_offsets(own));
             index
         } else {
             self.read_index_from(leader).await?
@@ -169,11 +169,11 @@ impl Inner {
         let Answered::ReadIndex(read) = answered else { return None };
         let after = self.local.clock.reading();
         // The leader's wall against ours, taken half way between question and answer.
-        let half_way = before.wall_ms + after.boot.ms_since(before.boot) / 2;
-        let leader_offset = i64::try_from(read.wall_ms).unwrap_or(i64::MAX).saturating_sub_unsigned(half_way);
-        self.note_offset(leader, leader_offset, after.boot);
+        let half_way_ms = after.boot.ms_since(before.boot) / 2;
+        self.note_wall(leader, read.wall_ms, before.boot.plus_ms(half_way_ms));
+        let leader_offset = i64::try_from(read.wall_ms).unwrap_or(i64::MAX).saturating_sub_unsigned(before.wall_ms.saturating_add(half_way_ms));
         let offsets: Vec<i64> = read.offsets_ms.iter().map(|offset| offset.saturating_add(leader_offset)).collect();
-        self.local.time.members(&offsets);
+        self.local.time.members(before, &offsets);
         self.local.time.adopt(read.now);
         Some(read.index)
     }

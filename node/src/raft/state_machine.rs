@@ -75,13 +75,13 @@ impl StateMachine {
             work.push((pos(&entry.log_id), what));
             responders.push(responder);
         }
-        let (outcomes, rows, events, membership) = self.change(work)?;
+        let (answers, rows, events, membership) = self.change(work)?;
         let Some(last) = self.last else { return Ok(()) };
         self.tables.write(last, membership, rows.into_iter().map(store_row).collect()).await.map_err(io_error)?;
         self.tell(last.index, &events);
-        for (responder, outcome) in responders.into_iter().zip(outcomes) {
+        for (responder, answer) in responders.into_iter().zip(answers) {
             if let Some(responder) = responder {
-                responder.send(Answer(outcome));
+                responder.send(answer);
             }
         }
         Ok(())
@@ -89,17 +89,17 @@ impl StateMachine {
 
     /// Applies under the lock; everything slow happened before or happens after.
     #[allow(clippy::type_complexity)]
-    fn change(&mut self, work: Vec<(LogPos, Work)>) -> Result<(Vec<Outcome>, Vec<Row>, Vec<Event>, Option<(LogPos, Bytes)>), io::Error> {
-        let (mut outcomes, mut rows, mut events, mut membership) = (Vec::with_capacity(work.len()), Vec::new(), Vec::new(), None);
+    fn change(&mut self, work: Vec<(LogPos, Work)>) -> Result<(Vec<Answer>, Vec<Row>, Vec<Event>, Option<(LogPos, Bytes)>), io::Error> {
+        let (mut answers, mut rows, mut events, mut membership) = (Vec::with_capacity(work.len()), Vec::new(), Vec::new(), None);
         let mut state = self.view.write();
         for (at, what) in work {
             self.check_next(at.index)?;
-            outcomes.push(match what {
+            answers.push(match what {
                 Work::Request(stamp, request) => {
-                    let Applied { outcome, rows: changed, events: told } = state.apply(at.index, stamp, *request);
+                    let Applied { index, outcome, rows: changed, events: told } = state.apply(at.index, stamp, *request);
                     rows.extend(changed);
                     events.extend(told);
-                    outcome
+                    Answer(index, outcome)
                 }
                 other => {
                     state.skip(at.index);
@@ -107,13 +107,13 @@ impl StateMachine {
                         self.membership = (Some(at), bytes.clone());
                         membership = Some((at, bytes));
                     }
-                    Outcome::Done(())
+                    Answer(at.index, Outcome::Done(()))
                 }
             });
             self.last = Some(at);
         }
         self.time.applied(state.last_at());
-        Ok((outcomes, rows, events, membership))
+        Ok((answers, rows, events, membership))
     }
 
     /// The engine applies without gap; a truncated or foreign log would show here first (silent divergence otherwise).

@@ -4,7 +4,7 @@ use super::cluster::Inner;
 use super::membership::REACHABLE_MS;
 use super::reads::Freshness;
 use super::wire::{Answered, Call, MemberFacts};
-use crate::clock::BootTime;
+use crate::clock::{BootTime, Reading};
 use crate::domain::{ClusterId, LogIndex, NodeId, StoreUuid};
 use openraft::async_runtime::WatchReceiver;
 use openraft::{Instant, ServerState};
@@ -134,28 +134,28 @@ impl Inner {
         others.map(|(id, matched)| (id, last.saturating_sub(matched.map_or(0, |at| at.index())))).collect()
     }
 
-    pub(crate) fn note_offset(&self, id: NodeId, offset_ms: i64, at: BootTime) {
-        self.offsets.lock().unwrap_or_else(PoisonError::into_inner).insert(id, (offset_ms, at));
+    /// Notes what a member's wall clock showed when this node's boot clock showed `at`. The offset is taken when it is asked for, against the own
+    /// wall of that moment: an offset kept from before a step of the own wall would vouch for the step.
+    pub(crate) fn note_wall(&self, id: NodeId, wall_ms: u64, at: BootTime) {
+        self.walls.lock().unwrap_or_else(PoisonError::into_inner).insert(id, (wall_ms, at));
     }
 
     fn offset_of(&self, id: NodeId) -> Option<i64> {
-        let now = self.local.clock.boot();
-        let offsets = self.offsets.lock().unwrap_or_else(PoisonError::into_inner);
-        offsets.get(&id).filter(|(_, at)| now.ms_since(*at) <= OFFSET_AGE_MAX_MS).map(|(offset, _)| *offset)
+        let walls = self.walls.lock().unwrap_or_else(PoisonError::into_inner);
+        walls.get(&id).and_then(|(wall_ms, at)| offset(*wall_ms, *at, self.local.clock.reading()))
     }
 
-    /// The wall offsets of the members that are young enough to count, own (0) included.
-    pub(crate) fn fresh_offsets(&self) -> Vec<i64> {
-        let now = self.local.clock.boot();
-        let offsets = self.offsets.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The wall offsets to the own wall at `own`, milliseconds, of the members heard lately enough to count, the own 0 included.
+    pub(crate) fn fresh_offsets(&self, own: Reading) -> Vec<i64> {
+        let walls = self.walls.lock().unwrap_or_else(PoisonError::into_inner);
         let members = self.local.members();
-        let young = offsets.iter().filter(|(id, (_, at))| now.ms_since(*at) <= OFFSET_AGE_MAX_MS && members.iter().any(|(member, _)| member == *id));
-        young.map(|(_, (offset, _))| *offset).chain([0]).collect()
+        let heard = walls.iter().filter(|(id, _)| members.iter().any(|(member, _)| member == *id));
+        heard.filter_map(|(_, (wall_ms, at))| offset(*wall_ms, *at, own)).chain([0]).collect()
     }
 
     /// A member whose clock agrees with the cluster's, for a leader whose own does not.
     pub(crate) fn member_with_agreeing_clock(&self) -> Option<NodeId> {
-        let mut sorted = self.fresh_offsets();
+        let mut sorted = self.fresh_offsets(self.local.clock.reading());
         sorted.sort_unstable();
         let median = *sorted.get(sorted.len().saturating_sub(1) / 2)?;
         let me = self.local.node_id();
@@ -248,5 +248,30 @@ fn role(state: ServerState) -> Role {
         ServerState::Candidate => Role::Candidate,
         ServerState::Learner => Role::Learner,
         ServerState::Shutdown => Role::Shutdown,
+    }
+}
+
+/// How far a wall that showed `wall_ms` at `at` is ahead of the own one at `own`, milliseconds; none when it was heard too long ago.
+fn offset(wall_ms: u64, at: BootTime, own: Reading) -> Option<i64> {
+    let age_ms = own.boot.ms_since(at);
+    let now_ms = i64::try_from(wall_ms.saturating_add(age_ms)).unwrap_or(i64::MAX);
+    (age_ms <= OFFSET_AGE_MAX_MS).then(|| now_ms.saturating_sub_unsigned(own.wall_ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    #[test]
+    fn g5_an_offset_heard_before_a_step_of_the_own_wall_does_not_vouch_for_it() {
+        let (clock, hands) = Clock::manual();
+        let heard = clock.reading();
+        hands.advance_ms(400);
+        assert_eq!(offset(heard.wall_ms + 7, heard.boot, clock.reading()), Some(7));
+        hands.step_wall_ms(3_600_000);
+        assert_eq!(offset(heard.wall_ms + 7, heard.boot, clock.reading()), Some(7 - 3_600_000));
+        hands.advance_ms(601);
+        assert_eq!(offset(heard.wall_ms + 7, heard.boot, clock.reading()), None, "heard too long ago");
     }
 }

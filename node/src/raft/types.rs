@@ -4,7 +4,7 @@
 
 use crate::codec;
 use crate::command::Outcome;
-use crate::domain::{Moment, NodeId, StoreUuid};
+use crate::domain::{LogIndex, Moment, NodeId, StoreUuid};
 use crate::store::{LogEntry, LogPos, Payload, Vote};
 use bytes::{BufMut, Bytes, BytesMut};
 use openraft::impls::leader_id_std::LeaderId;
@@ -73,9 +73,9 @@ impl fmt::Display for Proposal {
     }
 }
 
-/// What applying came to, as the engine hands it back to the proposer.
+/// What applying came to and the entry that made it, as the engine hands it back to the proposer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) struct Answer(pub(crate) Outcome);
+pub(crate) struct Answer(pub(crate) LogIndex, pub(crate) Outcome);
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -198,7 +198,7 @@ async fn tell_endings(
 ) {
     for tell in tells {
         let ending = match results.next().await {
-            Some(Ok(Ok(written))) => Ending::Done((written.log_id.index(), written.response.0)),
+            Some(Ok(Ok(written))) => Ending::Done((written.response.0, written.response.1)),
             Some(Ok(Err(error))) => refused(&error),
             Some(Err(_)) | None => Ending::Unknown(()),
         };

@@ -52,6 +52,8 @@ struct Unformed {
 /// What applying one entry came to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Applied {
+    /// The entry that made the outcome: this one, or for a repetition the first.
+    pub index: LogIndex,
     /// For the proposer alone.
     pub outcome: Outcome,
     /// The rows that changed, in order; a later one of the same key replaces an earlier one.

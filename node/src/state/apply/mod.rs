@@ -31,9 +31,9 @@ impl State {
     pub fn apply(&mut self, index: LogIndex, at: Moment, request: Request) -> Applied {
         self.advance(index);
         let entry = Entry { index, at: self.pass(at) };
-        let outcome = self.decide(entry, request);
+        let (index, outcome) = self.decide(entry, request);
         let (rows, events) = self.ledger.take();
-        Applied { outcome, rows, events }
+        Applied { index, outcome, rows, events }
     }
 
     /// Notes an entry that carries no command.
@@ -61,25 +61,29 @@ impl State {
         at
     }
 
-    fn decide(&mut self, entry: Entry, request: Request) -> Outcome {
+    /// The outcome, and the entry that made it: this one, unless it repeats a command that was done before.
+    fn decide(&mut self, entry: Entry, request: Request) -> (LogIndex, Outcome) {
+        let here = |outcome| (entry.index, outcome);
         let is_init = matches!(request.command, Command::Init(_));
         if is_init == self.cluster().is_some() {
-            return Outcome::Refused(Refusal::WrongPhase(()));
+            return here(Outcome::Refused(Refusal::WrongPhase(())));
         }
         if entry.at.ms_since(request.drawn_at) > COMMAND_ID_LIFE_MS {
-            return Outcome::Refused(Refusal::CommandTooOld(()));
+            return here(Outcome::Refused(Refusal::CommandTooOld(())));
         }
         let drawn = Drawn { id: request.id, at: request.drawn_at };
         match request.command {
-            Command::Init(init) => self.init(init),
-            Command::Start(start) => self.start(entry, start).unwrap_or_else(Outcome::Refused),
+            Command::Init(init) => here(self.init(init)),
+            Command::Start(start) => {
+                self.start(entry, start).map_or_else(|refusal| here(Outcome::Refused(refusal)), |session| (session.rev, Outcome::Session(session)))
+            }
             Command::Patch(patch) => self.once(entry, drawn, |state| state.patch(entry, patch)),
             Command::Extend(extend) => self.once(entry, drawn, |state| state.extend(entry, &extend)),
-            Command::Touch(touch) => self.touch(entry, &touch),
-            Command::Expire(expire) => self.expire(entry, &expire),
+            Command::Touch(touch) => here(self.touch(entry, &touch)),
+            Command::Expire(expire) => here(self.expire(entry, &expire)),
             Command::Revoke(revoke) => self.once(entry, drawn, |state| state.revoke(entry, revoke)),
-            Command::Reap(reap) => self.reap(entry, &reap),
-            Command::Trim(trim) => self.trim(entry, &trim),
+            Command::Reap(reap) => here(self.reap(entry, &reap)),
+            Command::Trim(trim) => here(self.trim(entry, &trim)),
             Command::RetireNode(retire) => self.once(entry, drawn, |state| state.retire_node(&retire)),
             Command::ResetRoot(reset) => self.once(entry, drawn, |state| Ok(state.reset_root(&reset))),
         }

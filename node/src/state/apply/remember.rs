@@ -2,7 +2,7 @@
 
 use super::Entry;
 use crate::command::{COMMAND_ID_LIFE_MS, Outcome, REMEMBERED_OUTCOMES_MAX, Refusal};
-use crate::domain::{CommandId, Moment};
+use crate::domain::{CommandId, LogIndex, Moment};
 use crate::state::State;
 use crate::state::bounds::DRAWN_AHEAD_MAX_MS;
 use crate::state::rows::{Answer, Remembered};
@@ -34,25 +34,24 @@ impl Done {
 }
 
 impl State {
-    /// Does a command the first time it comes; afterwards answers what it came to then. A refusal is not remembered: nothing that is
+    /// Does a command the first time it comes; afterwards answers what it came to then, and where. A refusal is not remembered: nothing that is
     /// refused for its content can be done later, and what is refused as overloaded has no place in a full memory.
-    pub(super) fn once(&mut self, entry: Entry, drawn: Drawn, command: impl FnOnce(&mut Self) -> Result<Done, Refusal>) -> Outcome {
-        if let Some(index) = self.indexes.by_command.get(&drawn.id) {
-            let first = self.tables.outcomes.get(*index).expect("the index of commands follows the table of outcomes");
-            return self.recall(first.answer);
+    pub(super) fn once(&mut self, entry: Entry, drawn: Drawn, command: impl FnOnce(&mut Self) -> Result<Done, Refusal>) -> (LogIndex, Outcome) {
+        if let Some(index) = self.indexes.by_command.get(&drawn.id).copied() {
+            let first = self.tables.outcomes.get(index).expect("the index of commands follows the table of outcomes");
+            return (index, self.recall(first.answer));
         }
-        if self.tables.outcomes.len() >= REMEMBERED_OUTCOMES_MAX {
-            return Outcome::Refused(Refusal::Overloaded("remembered_outcomes_max".to_owned()));
-        }
-        match command(self) {
-            Ok(done) => {
+        let outcome = if self.tables.outcomes.len() >= REMEMBERED_OUTCOMES_MAX {
+            Outcome::Refused(Refusal::Overloaded("remembered_outcomes_max".to_owned()))
+        } else {
+            command(self).map_or_else(Outcome::Refused, |done| {
                 if done.harmful_again {
                     self.remember(entry, drawn, done.answer);
                 }
                 self.recall(done.answer)
-            }
-            Err(refusal) => Outcome::Refused(refusal),
-        }
+            })
+        };
+        (entry.index, outcome)
     }
 
     fn remember(&mut self, entry: Entry, drawn: Drawn, answer: Answer) {

@@ -1,7 +1,7 @@
 //! Starting a session.
 
 use super::Entry;
-use crate::command::{Outcome, Refusal, Start};
+use crate::command::{Refusal, Start};
 use crate::domain::{Cause, Ending, Evicted, LimitMode, Revocation, Scope, Session, SessionScope};
 use crate::state::bounds::TOMBSTONES_DROPPED_PER_START;
 use crate::state::user_index::UserKey;
@@ -9,7 +9,7 @@ use crate::state::{EVICTIONS_MAX, State, TOMBSTONE_LIFE_MIN_MS};
 use std::sync::Arc;
 
 impl State {
-    pub(super) fn start(&mut self, entry: Entry, start: Start) -> Result<Outcome, Refusal> {
+    pub(super) fn start(&mut self, entry: Entry, start: Start) -> Result<Arc<Session>, Refusal> {
         if let Some(known) = self.session(&start.session_id) {
             return repeated(known, &start);
         }
@@ -23,7 +23,7 @@ impl State {
         let session = Arc::new(self.record(entry, start));
         self.indexes.started(&session);
         self.tables.sessions.put(session.clone(), &mut self.ledger);
-        Ok(Outcome::Session(session))
+        Ok(session)
     }
 
     fn check_lifetimes(&self, start: &Start) -> Result<(), Refusal> {
@@ -111,11 +111,7 @@ pub(super) fn of_session(session: &Session, reason: Option<String>) -> Revocatio
 }
 
 /// A start that comes again answers its session; a changed record may have another token by now.
-fn repeated(known: &Arc<Session>, start: &Start) -> Result<Outcome, Refusal> {
+fn repeated(known: &Arc<Session>, start: &Start) -> Result<Arc<Session>, Refusal> {
     let same_token = known.token == start.token || known.version > 1;
-    if same_token && known.user_id == start.user_id && known.client_id == start.client_id {
-        Ok(Outcome::Session(known.clone()))
-    } else {
-        Err(Refusal::Taken(()))
-    }
+    if same_token && known.user_id == start.user_id && known.client_id == start.client_id { Ok(known.clone()) } else { Err(Refusal::Taken(())) }
 }

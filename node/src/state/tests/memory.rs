@@ -9,11 +9,12 @@ fn a_repeated_revocation_answers_the_first_count_and_ends_nothing_new() {
     let mut world = World::new();
     world.start("ann", 1);
     let request = world.request(revoke_user("ann", None));
-    assert_eq!(world.apply_request(request.clone()).outcome, Outcome::Count(1));
+    let first = world.apply_request(request.clone());
+    assert_eq!((first.index, first.outcome), (world.index, Outcome::Count(1)));
     world.start("ann", 2);
     world.wait(COMMAND_ID_LIFE_MS);
     let again = world.apply_request(request);
-    assert_eq!((again.outcome, again.events), (Outcome::Count(1), Vec::new()));
+    assert_eq!((again.index, again.outcome, again.events), (first.index, Outcome::Count(1), Vec::new()), "the entry that is told in the feed");
     assert!(world.is_active(2));
 }
 
@@ -25,6 +26,16 @@ fn a_wide_revocation_that_found_nothing_ends_nothing_when_it_comes_again() {
     world.start("ann", 1);
     assert_eq!(world.apply_request(request).outcome, Outcome::Count(0));
     assert!(world.is_active(1));
+}
+
+#[test]
+fn a_repeated_start_names_the_entry_that_started_the_session() {
+    let mut world = World::new();
+    let request = world.request(Command::Start(start("ann", 1)));
+    let first = world.apply_request(request.clone());
+    world.start("ann", 2);
+    let again = world.apply_request(request);
+    assert_eq!((again.index, again.outcome), (first.index, first.outcome));
 }
 
 #[test]
