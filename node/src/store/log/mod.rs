@@ -49,7 +49,6 @@ pub(super) struct Shared {
     health: Health,
     memory: Arc<Mutex<Memory>>,
     synced: watch::Sender<Option<LogPos>>,
-    purge_wanted: watch::Sender<Option<LogPos>>,
     tail_entries: usize,
     _directory: Directory,
 }
@@ -63,8 +62,6 @@ struct Read {
 pub(super) struct Watched {
     /// Where the durable log ends.
     pub(super) synced: watch::Receiver<Option<LogPos>>,
-    /// Up to where the log would be purged if the tables were durable.
-    pub(super) purge_wanted: watch::Receiver<Option<LogPos>>,
     memory: Arc<Mutex<Memory>>,
 }
 
@@ -83,7 +80,7 @@ impl Shared {
     pub(super) fn new(db: Database, marker: Marker, health: Health, directory: Directory, recovered: Recovered, tail_entries: usize) -> Self {
         let synced = watch::Sender::new(recovered.bounds.last);
         let memory = Arc::new(Mutex::new(recovered.into_memory()));
-        Self { db, marker, health, memory, synced, purge_wanted: watch::Sender::new(None), tail_entries, _directory: directory }
+        Self { db, marker, health, memory, synced, tail_entries, _directory: directory }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -96,7 +93,7 @@ impl Shared {
 
     /// What the tables follow.
     pub(super) fn watched(&self) -> Watched {
-        Watched { synced: self.synced(), purge_wanted: self.purge_wanted.subscribe(), memory: Arc::clone(&self.memory) }
+        Watched { synced: self.synced(), memory: Arc::clone(&self.memory) }
     }
 
     /// Writes the newest position that is both committed and durable here to the marker.

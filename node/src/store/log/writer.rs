@@ -173,10 +173,7 @@ impl Writer {
                 self.last = Some(upto);
                 self.grant(upto);
             }
-            Work::Purge(upto) => {
-                self.purge.wanted = Some(upto);
-                self.shared.purge_wanted.send_replace(Some(upto));
-            }
+            Work::Purge(upto) => self.purge.wanted = Some(upto),
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! The rows of the state on this disk, written behind.
 //!
 //! The state lives in memory; what changed in it is queued here and written by a thread of its own, coalesced, each batch with the last entry
-//! that it contains. No sync is owed per batch: after a crash the log is replayed from `last_applied`, and the log is not purged beyond what
-//! is durable here.
+//! that it contains, and synced (writer.rs says why). After a crash the log is replayed from `last_applied`, and the log is not purged beyond
+//! what is durable here.
 
 mod layout;
 mod rows;

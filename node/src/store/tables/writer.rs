@@ -1,4 +1,9 @@
-//! The thread that writes the tables, behind the log: it never passes what the log has synced, and takes all that may be written as one batch.
+//! The thread that writes the tables, behind the log: it never passes what the log has synced, and takes much of what may be written as one
+//! batch, which it syncs before it begins the next.
+//!
+//! The sync is not for the rows, which the log could bring back, but for the database. sled gives the room of a page to another one as soon as it
+//! has written the first elsewhere; a power cut keeps what was overwritten and forgets what made the file grow, and sled then panics at
+//! open. So the unsynced part stays smaller than one of its segments.
 
 use super::super::entry::LogPos;
 use super::super::error::StoreError;
@@ -15,6 +20,8 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// Rows after which a batch is full; the rest goes into the next.
 const BATCH_ROWS_MAX: usize = 10_000;
+/// Bytes of keys and values after which a batch is full: half a segment of sled.
+const BATCH_BYTES_MAX: usize = 256 * 1024;
 
 /// The changes of some entries that were applied together.
 pub(super) struct Write {
@@ -73,10 +80,6 @@ impl Writer {
                 self.log_is_open = change.is_ok();
                 None
             }
-            change = self.log.purge_wanted.changed(), if self.log_is_open => {
-                self.log_is_open = change.is_ok();
-                None
-            }
         }
     }
 
@@ -98,7 +101,7 @@ impl Writer {
     }
 
     fn work(&mut self, closing: bool) {
-        let worked = self.health.check().and_then(|()| self.write_and_sync(closing));
+        let worked = self.health.check().and_then(|()| self.write_and_sync());
         let ending = self.health.watched(worked);
         if ending.is_err() {
             self.pending.clear();
@@ -116,30 +119,28 @@ impl Writer {
         (self.log_is_open && Some(first) <= index(self.log.end())).then_some(first)
     }
 
-    fn write_and_sync(&mut self, closing: bool) -> Result<(), StoreError> {
+    fn write_and_sync(&mut self) -> Result<(), StoreError> {
         let synced = index(*self.log.synced.borrow_and_update());
         loop {
             let batch = self.next_batch(synced);
             if batch.is_empty() {
-                break;
+                return self.rows.sync();
             }
             self.rows.write(&batch)?;
+            self.rows.sync()?;
         }
-        let wanted = index(*self.log.purge_wanted.borrow_and_update());
-        let for_a_purge = wanted.is_some() && wanted > index(*self.rows.durable().borrow()) && wanted <= index(self.rows.written);
-        let awaited = self.awaited();
-        let is_due = self.syncs.iter().any(|(upto, _)| !waits(awaited, *upto));
-        if closing || for_a_purge || is_due { self.rows.sync() } else { Ok(()) }
     }
 
     /// The next writes that the log has already made durable, up to a full batch.
     fn next_batch(&mut self, synced: Option<u64>) -> Vec<Write> {
         let mut batch = Vec::new();
-        let mut rows = 0;
+        let (mut rows, mut bytes) = (0, 0);
         while rows < BATCH_ROWS_MAX
+            && bytes < BATCH_BYTES_MAX
             && let Some(write) = self.pending.pop_front_if(|write| Some(write.applied.index) <= synced)
         {
             rows += write.rows.len();
+            bytes += write.rows.iter().map(|row| row.key.len() + row.value.as_ref().map_or(0, Vec::len)).sum::<usize>();
             batch.push(write);
         }
         batch
