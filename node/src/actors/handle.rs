@@ -141,13 +141,15 @@ impl Actors {
         self.shared.road.propose(dice::command_id(), Command::Revoke(revoke)).await
     }
 
-    /// A JWT of a session that the caller has found active: the present one while more than half of its life is left, else a new one,
+    /// A JWT of a session that the caller has found active at `now`: the present one while more than half of its life is left, else a new one,
     /// minted once for all who wait.
+    ///
+    /// Its life is counted from that moment, however long it takes from there to here. The node may have been paused in between: a JWT that
+    /// was counted from its waking could outlive the memory of the revocation that it slept through.
     ///
     /// # Errors
     /// See [`ActError`].
-    pub async fn jwt(&self, session: &Arc<Session>) -> Result<Minted, ActError> {
-        let now = self.shared.road.now();
+    pub async fn jwt(&self, session: &Arc<Session>, now: Moment) -> Result<Minted, ActError> {
         if let Some(live) = self.shared.slots.get(session.rev) {
             live.slot.used(now);
             if let Some(minted) = mint::serving(&live.slot, &self.shared, session, now) {

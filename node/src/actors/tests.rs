@@ -6,7 +6,7 @@ use crate::domain::{ClusterId, CommandId, KeyHash, LogIndex, Moment, Policy, Ses
 use crate::propose::{Done, NotDone, ProposeError};
 use crate::secret::{ClusterSecret, SecretRing};
 use crate::state::{State, View};
-use crate::tokens::{Keys, first_keyring};
+use crate::tokens::{Keys, Minted, first_keyring};
 use arc_swap::ArcSwapOption;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all};
@@ -127,6 +127,12 @@ impl House {
         Self { road, keys, ring, actors }
     }
 
+    /// As a caller that has just found the session active.
+    async fn jwt(&self, session: &Arc<Session>) -> Result<Minted, ActError> {
+        let now = *self.road.now.lock().unwrap();
+        self.actors.jwt(session, now).await
+    }
+
     fn started(&self) -> Arc<Session> {
         self.started_with(None)
     }
@@ -220,7 +226,7 @@ async fn all_who_wait_for_a_jwt_get_the_one_that_is_minted() {
     let (session, other) = (house.started(), house.started());
     // While the actors' thread is held, everybody waits.
     let (held, release) = hold(&house, &other);
-    let mut waiting: Vec<_> = (0..100).map(|_| Box::pin(house.actors.jwt(&session))).collect();
+    let mut waiting: Vec<_> = (0..100).map(|_| Box::pin(house.jwt(&session))).collect();
     assert!(waiting.iter_mut().all(|jwt| jwt.as_mut().now_or_never().is_none()));
     assert_eq!(house.actors.observe().mailbox_depth, 100);
     release.send(()).unwrap();
@@ -237,50 +243,62 @@ async fn all_who_wait_for_a_jwt_get_the_one_that_is_minted() {
 async fn a_jwt_serves_until_half_of_its_life_is_over() {
     let house = House::new();
     let session = house.started();
-    let first = house.actors.jwt(&session).await.unwrap();
+    let first = house.jwt(&session).await.unwrap();
     house.pass(149_000);
-    let again = house.actors.jwt(&session).now_or_never().expect("a reader does not hop").unwrap();
+    let again = house.jwt(&session).now_or_never().expect("a reader does not hop").unwrap();
     assert_eq!(first.jwt, again.jwt);
     house.pass(1_000);
-    assert_ne!(house.actors.jwt(&session).await.unwrap().jwt, first.jwt);
+    assert_ne!(house.jwt(&session).await.unwrap().jwt, first.jwt);
+}
+
+/// A node looks, is paused, and wakes: its state does not know yet what was revoked meanwhile, and the JWT must not outlive that revocation's
+/// retention.
+#[actix_rt::test]
+async fn g5_the_life_of_a_jwt_begins_with_the_look_and_not_with_the_waking() {
+    let house = House::new();
+    let session = house.started();
+    let looked = *house.road.now.lock().unwrap();
+    house.pass(200_000);
+    let minted = house.actors.jwt(&session, looked).await.unwrap();
+    assert_eq!((minted.issued_at, minted.expires_at), (looked, looked.plus_ms(300_000)));
 }
 
 #[actix_rt::test]
 async fn a_changed_record_gets_another_jwt() {
     let house = House::new();
     let session = house.started();
-    let first = house.actors.jwt(&session).await.unwrap();
+    let first = house.jwt(&session).await.unwrap();
     house.actors.patch(&session, longer).await.unwrap();
     let changed = house.at_present(session.rev);
-    let second = house.actors.jwt(&changed).await.unwrap();
+    let second = house.jwt(&changed).await.unwrap();
     assert_eq!((first.version, second.version), (1, 2));
     house.pass(1_000);
     house.actors.extend(Extend { session_id: session.id, ttl_ms: 100_000_000 }).await.unwrap();
     let extended = house.at_present(session.rev);
-    assert_ne!(house.actors.jwt(&extended).await.unwrap().jwt, second.jwt, "the slot was emptied");
+    assert_ne!(house.jwt(&extended).await.unwrap().jwt, second.jwt, "the slot was emptied");
 }
 
 #[actix_rt::test]
 async fn another_signer_gets_another_jwt() {
     let house = House::new();
     let session = house.started();
-    let first = house.actors.jwt(&session).await.unwrap();
+    let first = house.jwt(&session).await.unwrap();
     let other = first_keyring(&house.ring, BEGINNING, &Policy::default(), [[3; 12], [4; 12]]);
     house.keys.store(Some(Arc::new(Keys::open(&other, &house.ring).unwrap())));
-    let second = house.actors.jwt(&session).await.unwrap();
+    let second = house.jwt(&session).await.unwrap();
     assert_ne!(first.kid, second.kid);
     house.actors.told(&[Event::Keys]);
-    assert_ne!(house.actors.jwt(&session).await.unwrap().jwt, second.jwt, "the slot was emptied");
+    assert_ne!(house.jwt(&session).await.unwrap().jwt, second.jwt, "the slot was emptied");
     house.keys.store(None);
-    assert_eq!(house.actors.jwt(&session).await.err(), Some(ActError::NoKeys));
+    assert_eq!(house.jwt(&session).await.err(), Some(ActError::NoKeys));
 }
 
 #[actix_rt::test]
 async fn an_actor_ends_with_its_session() {
     let house = House::new();
     let (one, two) = (house.started(), house.started());
-    house.actors.jwt(&one).await.unwrap();
-    house.actors.jwt(&two).await.unwrap();
+    house.jwt(&one).await.unwrap();
+    house.jwt(&two).await.unwrap();
     let revoke = |selector| Revoke { selector, reason: None, by: "app".into() };
     house.actors.end(revoke(Selector::SessionId(one.id))).await.unwrap();
     assert_eq!(house.actors.observe().live, 1);
@@ -295,16 +313,16 @@ async fn an_actor_ends_with_its_session() {
 async fn an_actor_sleeps_when_its_session_is_not_in_use() {
     let house = House::new();
     let (used, unused) = (house.started(), house.started());
-    house.actors.jwt(&used).await.unwrap();
-    house.actors.jwt(&unused).await.unwrap();
+    house.jwt(&used).await.unwrap();
+    house.jwt(&unused).await.unwrap();
     house.pass(59_999);
-    house.actors.jwt(&used).await.unwrap();
+    house.jwt(&used).await.unwrap();
     house.actors.registry_round(house.now()).await;
     assert_eq!(house.actors.observe().slept, 0);
     house.actors.registry_round(house.pass(1)).await;
     let seen = house.actors.observe();
     assert_eq!((seen.live, seen.slept), (1, 1));
-    house.actors.jwt(&unused).await.unwrap();
+    house.jwt(&unused).await.unwrap();
     assert_eq!(house.actors.observe().woken, 3);
 }
 
@@ -312,10 +330,10 @@ async fn an_actor_sleeps_when_its_session_is_not_in_use() {
 async fn a_snapshot_ends_all_actors_and_they_wake_again() {
     let house = House::new();
     let session = house.started();
-    house.actors.jwt(&session).await.unwrap();
+    house.jwt(&session).await.unwrap();
     house.actors.installed();
     assert_eq!(house.actors.observe().live, 0);
-    house.actors.jwt(&session).await.unwrap();
+    house.jwt(&session).await.unwrap();
     assert_eq!(house.actors.observe().woken, 2);
 }
 
@@ -323,19 +341,19 @@ async fn a_snapshot_ends_all_actors_and_they_wake_again() {
 async fn at_the_bound_the_longest_idle_makes_room_and_else_one_acts_alone() {
     let house = House::with(Settings { live_max: 2, ..SETTINGS });
     let [one, two, three, four] = [(); 4].map(|()| house.started());
-    house.actors.jwt(&one).await.unwrap();
+    house.jwt(&one).await.unwrap();
     house.pass(10);
-    house.actors.jwt(&two).await.unwrap();
-    house.actors.jwt(&three).await.unwrap();
+    house.jwt(&two).await.unwrap();
+    house.jwt(&three).await.unwrap();
     house.actors.patch(&three, longer).await.unwrap();
     let seen = house.actors.observe();
     assert_eq!((seen.live, seen.alone, seen.minted), (2, 2, 3));
     house.actors.registry_round(house.pass(5_000)).await;
-    house.actors.jwt(&one).await.unwrap();
-    house.actors.jwt(&four).await.unwrap();
+    house.jwt(&one).await.unwrap();
+    house.jwt(&four).await.unwrap();
     let seen = house.actors.observe();
     assert_eq!((seen.live, seen.slept, seen.alone), (2, 1, 2));
-    house.actors.jwt(&one).now_or_never().expect("it was used, so it was not put to sleep").unwrap();
+    house.jwt(&one).now_or_never().expect("it was used, so it was not put to sleep").unwrap();
 }
 
 #[actix_rt::test]
@@ -385,7 +403,7 @@ async fn a_full_mailbox_is_said() {
     let house = House::with(Settings { mailbox_max: 4, ..SETTINGS });
     let (session, other) = (house.started(), house.started());
     let (held, release) = hold(&house, &session);
-    let mut asked: Vec<_> = (0..10).map(|_| Box::pin(house.actors.jwt(&other))).collect();
+    let mut asked: Vec<_> = (0..10).map(|_| Box::pin(house.jwt(&other))).collect();
     let full: Vec<_> = asked.iter_mut().filter_map(|jwt| jwt.as_mut().now_or_never()).collect();
     assert!(!full.is_empty() && full.len() < 10, "{} of 10 were refused", full.len());
     assert!(full.iter().all(|refused| matches!(refused, Err(ActError::Propose(ProposeError::NotDone(NotDone::Overloaded("mailbox")))))));
@@ -405,7 +423,7 @@ async fn what_was_seen_is_reported_in_one_entry() {
     assert_eq!(house.actors.observe().touches_pending, 0, "nothing was due");
     let due = house.pass(1);
     for session in sessions.iter().chain(&sessions) {
-        house.actors.jwt(session).await.unwrap();
+        house.jwt(session).await.unwrap();
         house.actors.seen(session, due).await.unwrap();
         house.actors.seen(session, due.plus_ms(5)).await.unwrap();
     }

@@ -174,7 +174,7 @@ impl Cluster {
             time.applied(view.read().last_at());
         }
         let started = clock.boot();
-        let disk = Disk { identity: opened.identity, log: opened.log.clone(), health: opened.health };
+        let disk = Disk { identity: opened.identity, log: opened.log.clone(), health: opened.health.clone() };
         let local = Arc::new(Local::new(settings, disk, secret, view.clone(), clock, time.clone()));
         let calls = Arc::new(Calls::new(local.clone()));
         let (applied_tx, applied) = watch::channel(last.map_or(0, |last| last.index));
@@ -185,6 +185,7 @@ impl Cluster {
             view,
             tables: opened.tables,
             snapshots: opened.snapshots,
+            disk: opened.health.clone(),
             time,
             listener,
             applied: applied_tx,

@@ -4,13 +4,11 @@
 //! an old id must neither vote nor be counted (protocol G1, "Who you are").
 
 use super::local::{Local, RELEASE};
-use super::wire::{FRAME_MAX_BYTES, Frames, Hello, Lane, PROTOCOL, Proof, Verdict, WireError, frames, receive, send};
+use super::wire::{FRAME_MAX_BYTES, Frames, Hello, Lane, PROTOCOL, Proof, Verdict, WireError, frames, receive, send, within};
 use crate::codec;
 use crate::dice;
 use crate::domain::{ClusterId, NodeId, StoreUuid};
-use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 /// How long connecting may take, milliseconds.
 pub(crate) const CONNECT_TIMEOUT_MS: u64 = 500;
@@ -39,10 +37,6 @@ pub(crate) async fn dial(local: &Local, expected: Option<NodeId>, address: &str,
 /// When it fails to prove itself, or either side refuses the other.
 pub(crate) async fn answer(local: &Local, stream: TcpStream) -> Result<Proven, WireError> {
     within(HANDSHAKE_TIMEOUT_MS, respond(local, frames(stream))).await
-}
-
-async fn within<T>(ms: u64, work: impl Future<Output = Result<T, WireError>>) -> Result<T, WireError> {
-    timeout(Duration::from_millis(ms), work).await.unwrap_or(Err(WireError::TimedOut(ms)))
 }
 
 async fn initiate(local: &Local, expected: Option<NodeId>, mut frames: Frames, lane: Lane) -> Result<Proven, WireError> {

@@ -6,7 +6,7 @@ use super::local::Local;
 use super::types::{Engine, Member, from_vote, log_id, pos, to_entry, to_vote};
 use super::wire::{
     Answered, Append, Appended, Ballot, BallotAnswer, Call, FRAME_MAX_BYTES, Frames, Lane, SnapshotAnswer, SnapshotChunk, SnapshotOffer, Transfer,
-    WireError, receive, send,
+    WireError, receive, send, within,
 };
 use crate::domain::NodeId;
 use crate::store::SnapshotFile;
@@ -25,7 +25,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 /// How many appends may be under way on one connection.
 const PIPELINE_MAX: usize = 64;
@@ -35,8 +35,8 @@ const APPEND_TIMEOUT_MS: u64 = 2_000;
 const VOTE_TIMEOUT_MS: u64 = 300;
 /// Bytes of a snapshot per frame.
 const SNAPSHOT_CHUNK_BYTES: usize = 256 * 1024;
-/// How long a receiver may take for one chunk, and for installing after the last, milliseconds.
-const SNAPSHOT_STEP_TIMEOUT_MS: u64 = 120_000;
+/// How long a receiver may take for one chunk, and for installing after the last, milliseconds; and a sender for the next.
+pub(super) const SNAPSHOT_STEP_TIMEOUT_MS: u64 = 120_000;
 /// How long to wait before an unreachable peer is tried again, milliseconds.
 const BACKOFF_MS: u64 = 100;
 
@@ -96,7 +96,7 @@ impl<S: Stream<Item = AppendEntriesRequest<Engine>> + Unpin + Send> Run<'_, S> {
             if self.client.appends.is_none() {
                 // The first request is taken before connecting, so that the engine's backoff can work.
                 let request = self.input.next().await?;
-                match dial(&self.client.local, Some(self.client.target), &self.client.address, Lane::Appends(())).await {
+                match dial(&self.client.local, Some(self.client.target), &self.client.address(), Lane::Appends(())).await {
                     Ok(proven) => self.client.appends = Some(proven.frames),
                     Err(error) => return Some(Err(unreachable(&error))),
                 }
@@ -138,8 +138,7 @@ impl<S: Stream<Item = AppendEntriesRequest<Engine>> + Unpin + Send> Run<'_, S> {
             committed: request.leader_commit.as_ref().map(pos),
         };
         let frames = self.client.appends.as_mut().ok_or(WireError::Closed)?;
-        let sent = timeout(Duration::from_millis(APPEND_TIMEOUT_MS), send(frames, &append)).await;
-        sent.unwrap_or(Err(WireError::TimedOut(APPEND_TIMEOUT_MS)))?;
+        within(APPEND_TIMEOUT_MS, send(frames, &append)).await?;
         self.under_way.push_back(Instant::now());
         Ok(())
     }
@@ -256,6 +255,11 @@ fn ballot(request: &VoteRequest<Engine>) -> Ballot {
 }
 
 impl PeerClient {
+    /// Where the peer is now: the engine keeps its clients when a member changes its address.
+    fn address(&self) -> String {
+        self.local.member(self.target).map_or_else(|| self.address.clone(), |member| member.peer)
+    }
+
     async fn ballot(&self, call: Call) -> Result<VoteResponse<Engine>, RPCError<Engine>> {
         match self.calls.ask(self.target, call, VOTE_TIMEOUT_MS).await? {
             Answered::Vote(BallotAnswer { vote, granted, last }) => Ok(VoteResponse::new(from_vote(vote), last.map(log_id), granted)),
@@ -265,13 +269,13 @@ impl PeerClient {
 
     async fn send_snapshot(&self, vote: VoteOf<Engine>, file: SnapshotFile) -> Result<VoteOf<Engine>, WireError> {
         const { assert!(SNAPSHOT_CHUNK_BYTES < FRAME_MAX_BYTES) };
-        let mut frames = dial(&self.local, Some(self.target), &self.address, Lane::Snapshot(())).await?.frames;
+        let mut frames = dial(&self.local, Some(self.target), &self.address(), Lane::Snapshot(())).await?.frames;
         let bytes = file.len();
         send(&mut frames, &SnapshotOffer { vote: to_vote(&vote), meta: file.meta().clone(), bytes }).await?;
         tracing::info!(to = self.target, bytes, "sending a snapshot");
         let mut offset = 0;
         loop {
-            match step(receive::<SnapshotAnswer>(&mut frames)).await? {
+            match within(SNAPSHOT_STEP_TIMEOUT_MS, receive::<SnapshotAnswer>(&mut frames)).await? {
                 SnapshotAnswer::Installed(vote) => return Ok(from_vote(vote)),
                 SnapshotAnswer::Failed(why) => return Err(WireError::Refused(why)),
                 SnapshotAnswer::More(()) => {
@@ -280,14 +284,11 @@ impl PeerClient {
                     let piece =
                         read.map_err(|error| WireError::Refused(error.to_string()))?.map_err(|error| WireError::Refused(error.to_string()))?;
                     let end = offset + piece.len() as u64;
-                    step(send(&mut frames, &SnapshotChunk { offset, bytes: Bytes::from(piece), last: end >= bytes })).await?;
+                    within(SNAPSHOT_STEP_TIMEOUT_MS, send(&mut frames, &SnapshotChunk { offset, bytes: Bytes::from(piece), last: end >= bytes }))
+                        .await?;
                     offset = end;
                 }
             }
         }
     }
-}
-
-async fn step<T>(work: impl Future<Output = Result<T, WireError>>) -> Result<T, WireError> {
-    timeout(Duration::from_millis(SNAPSHOT_STEP_TIMEOUT_MS), work).await.unwrap_or(Err(WireError::TimedOut(SNAPSHOT_STEP_TIMEOUT_MS)))
 }

@@ -21,6 +21,9 @@ pub(crate) const BARRIER_WAIT_MS: u64 = 2_000;
 pub(crate) const WAITERS_MAX: usize = 16_384;
 /// How long one round may take, milliseconds.
 const ROUND_MS: u64 = 700;
+/// How long the leader may take for its part of a round, milliseconds. Less than the round: the question must be over before the round is, or
+/// a connection on which nothing comes back would never be given up.
+const ASK_MS: u64 = 600;
 /// How long to wait after a failed round while reads wait, milliseconds.
 const ROUND_RETRY_MS: u64 = 20;
 
@@ -162,7 +165,7 @@ impl Inner {
 
     async fn read_index_from(self: &Arc<Self>, leader: crate::domain::NodeId) -> Option<LogIndex> {
         let before = self.local.clock.reading();
-        let answered = self.calls.ask(leader, Call::ReadIndex(AskReadIndex { wall_ms: before.wall_ms }), ROUND_MS).await.ok()?;
+        let answered = self.calls.ask(leader, Call::ReadIndex(AskReadIndex { wall_ms: before.wall_ms }), ASK_MS).await.ok()?;
         let Answered::ReadIndex(read) = answered else { return None };
         let after = self.local.clock.reading();
         // The leader's wall against ours, taken half way between question and answer.
@@ -173,6 +176,15 @@ impl Inner {
         self.local.time.members(before, &offsets);
         self.local.time.adopt(read.now);
         Some(read.index)
+    }
+}
+
+/// Takes in who waits, so many that with those who are still in the channel no more than twice the bound wait in all.
+fn gather(waiters: &mut mpsc::Receiver<Waiter>, waiting: &mut Vec<Waiter>) {
+    while waiting.len() < WAITERS_MAX
+        && let Ok(waiter) = waiters.try_recv()
+    {
+        waiting.push(waiter);
     }
 }
 
@@ -191,9 +203,7 @@ pub(crate) async fn refresh(inner: Arc<Inner>, mut waiters: mpsc::Receiver<Waite
                 },
             }
         }
-        while let Ok(waiter) = waiters.try_recv() {
-            waiting.push(waiter);
-        }
+        gather(&mut waiters, &mut waiting);
         let asked = inner.local.clock.reading();
         let max_staleness_ms = inner.max_staleness_ms();
         match timeout(Duration::from_millis(ROUND_MS), inner.round()).await.ok().flatten() {
@@ -230,5 +240,21 @@ mod tests {
         assert!(!Lease::judge(Some(&lease), at(11_600, 0), 1_500).fresh, "a lower bound binds at once");
         assert!(!Lease::judge(Some(&lease), at(10_001, 1), 2_000).fresh, "after a jump of the wall nothing is known");
         assert!(!Lease::judge(None, at(10_001, 0), 2_000).fresh, "a restarted node has proven nothing");
+    }
+
+    #[test]
+    fn reads_that_wait_are_bounded_while_no_round_succeeds() {
+        let (send, mut waiters) = mpsc::channel(WAITERS_MAX);
+        let mut waiting = Vec::new();
+        let mut kept = Vec::new();
+        for _ in 0..3 {
+            while let Ok(place) = send.try_reserve() {
+                let (tell, answer) = oneshot::channel();
+                place.send(tell);
+                kept.push(answer);
+            }
+            gather(&mut waiters, &mut waiting);
+        }
+        assert_eq!((waiting.len(), kept.len()), (WAITERS_MAX, 2 * WAITERS_MAX));
     }
 }

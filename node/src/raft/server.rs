@@ -2,14 +2,16 @@
 
 use super::cluster::Inner;
 use super::handshake::{Proven, answer};
+use super::network::SNAPSHOT_STEP_TIMEOUT_MS;
 use super::types::{from_entry, from_vote, log_id, pos, snapshot_meta, to_vote};
 use super::wire::{
     Answered, Append, Appended, Ballot, BallotAnswer, Call, CallRefusal, Frames, Hello, Lane, Numbered, REFUSED_NOT_MEMBER, REFUSED_UNAVAILABLE,
-    SnapshotAnswer, SnapshotChunk, SnapshotOffer, Transfer, WireError, receive, send,
+    SnapshotAnswer, SnapshotChunk, SnapshotOffer, Transfer, WireError, receive, send, within, write_queued,
 };
 use crate::codec;
 use crate::domain::NodeId;
 use bytes::{Bytes, BytesMut};
+use futures::stream::SplitStream;
 use futures::{SinkExt, StreamExt};
 use openraft::Snapshot;
 use openraft::raft::{AppendEntriesRequest, StreamAppendError, TransferLeaderRequest, VoteRequest};
@@ -97,7 +99,7 @@ fn append(append: Append) -> Option<AppendEntriesRequest<super::types::Engine>> 
 }
 
 async fn snapshot(inner: &Arc<Inner>, mut frames: Frames) -> Result<(), WireError> {
-    let offer: SnapshotOffer = receive(&mut frames).await?;
+    let offer: SnapshotOffer = within(SNAPSHOT_STEP_TIMEOUT_MS, receive(&mut frames)).await?;
     match take_snapshot(inner, &mut frames, &offer).await {
         Ok(answer) => send(&mut frames, &answer).await,
         Err(error) => {
@@ -114,7 +116,8 @@ async fn take_snapshot(inner: &Arc<Inner>, frames: &mut Frames, offer: &Snapshot
     let mut receiving = inner.snapshots.receive(&format!("{index}")).map_err(|error| refused(&error))?;
     loop {
         send(frames, &SnapshotAnswer::More(())).await?;
-        let chunk: SnapshotChunk = receive(frames).await?;
+        // A sender that has died without a word must not leave its half behind for ever.
+        let chunk: SnapshotChunk = within(SNAPSHOT_STEP_TIMEOUT_MS, receive(frames)).await?;
         let last = chunk.last;
         let written = tokio::task::spawn_blocking(move || receiving.write_at(chunk.offset, &chunk.bytes).map(|()| receiving)).await;
         receiving = written.map_err(|error| refused(&error))?.map_err(|error| refused(&error))?;
@@ -131,32 +134,26 @@ async fn take_snapshot(inner: &Arc<Inner>, frames: &mut Frames, offer: &Snapshot
 }
 
 async fn calls(inner: &Arc<Inner>, frames: Frames, hello: Hello) -> Result<(), WireError> {
-    let (mut sink, mut source) = frames.split();
-    let hello = Arc::new(hello);
+    let (sink, source) = frames.split();
+    let (tell, told) = mpsc::channel::<Bytes>(QUESTIONS_MAX);
+    tokio::select! {
+        ended = write_queued(sink, told) => ended,
+        ended = take_questions(inner, source, Arc::new(hello), tell) => ended,
+    }
+}
+
+async fn take_questions(inner: &Arc<Inner>, mut source: SplitStream<Frames>, hello: Arc<Hello>, tell: mpsc::Sender<Bytes>) -> Result<(), WireError> {
     let places = Arc::new(Semaphore::new(QUESTIONS_MAX));
-    let (tell, mut told) = mpsc::channel::<Bytes>(QUESTIONS_MAX);
     loop {
-        tokio::select! {
-            answer = told.recv() => {
-                let Some(answer) = answer else { return Ok(()) };
-                sink.feed(answer).await?;
-                while let Ok(answer) = told.try_recv() {
-                    sink.feed(answer).await?;
-                }
-                sink.flush().await?;
-            }
-            frame = source.next(), if places.available_permits() > 0 => {
-                let Some(frame) = frame else { return Ok(()) };
-                let Numbered { number, body } = codec::decode::<Numbered<Call>>(&frame?)?;
-                let Ok(place) = places.clone().try_acquire_owned() else { continue };
-                let (inner, hello, tell) = (inner.clone(), hello.clone(), tell.clone());
-                tokio::spawn(async move {
-                    let body = question(&inner, &hello, body).await;
-                    let _ = tell.send(Bytes::from(codec::encode(&Numbered { number, body }))).await;
-                    drop(place);
-                });
-            }
-        }
+        let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
+        let Some(frame) = source.next().await else { return Ok(()) };
+        let Numbered { number, body } = codec::decode::<Numbered<Call>>(&frame?)?;
+        let (inner, hello, tell) = (inner.clone(), hello.clone(), tell.clone());
+        tokio::spawn(async move {
+            let body = question(&inner, &hello, body).await;
+            let _ = tell.send(Bytes::from(codec::encode(&Numbered { number, body }))).await;
+            drop(place);
+        });
     }
 }
 

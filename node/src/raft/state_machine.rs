@@ -8,7 +8,7 @@ use crate::codec;
 use crate::command::{Event, Outcome, Request};
 use crate::domain::{LogIndex, Moment};
 use crate::state::{Applied, Frozen, Loader, Row, View};
-use crate::store::{LogPos, SnapshotFile, SnapshotMeta, Snapshots, Tables};
+use crate::store::{Health, LogPos, SnapshotFile, SnapshotMeta, Snapshots, Tables};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
@@ -17,6 +17,11 @@ use openraft::{EntryPayload, Snapshot};
 use std::io;
 use std::sync::Arc;
 use tokio::sync::watch;
+
+/// What a session is taken to need in the first snapshot, bytes.
+const SESSION_BYTES: u64 = 1_024;
+/// What a snapshot leaves free at least, bytes: a disk that it fills stops the log.
+const SNAPSHOT_LEAVES_BYTES: u64 = 32 << 20;
 
 /// How many entries are applied under one hold of the state's lock.
 const APPLY_BATCH_MAX: usize = 256;
@@ -34,6 +39,7 @@ pub(crate) struct StateMachine {
     pub(crate) view: View,
     pub(crate) tables: Tables,
     pub(crate) snapshots: Snapshots,
+    pub(crate) disk: Health,
     pub(crate) time: ClusterClock,
     pub(crate) listener: Arc<dyn Listener>,
     pub(crate) applied: watch::Sender<LogIndex>,
@@ -125,6 +131,17 @@ impl StateMachine {
         self.applied.send_replace(applied);
     }
 
+    /// About how large a snapshot would be now.
+    fn next_snapshot_bytes(&self) -> u64 {
+        match self.snapshots.newest() {
+            Some(newest) => newest.len().saturating_add(newest.len() / 4),
+            None => {
+                let state = self.view.read();
+                (state.active_sessions() + state.tombstones()).saturating_mul(SESSION_BYTES)
+            }
+        }
+    }
+
     fn meta(&self) -> SnapshotMeta {
         SnapshotMeta { last: self.last, membership: self.membership.1.clone(), membership_at: self.membership.0, rows: 0 }
     }
@@ -150,6 +167,15 @@ impl RaftStateMachine<Engine> for StateMachine {
         Ok(())
     }
 
+    async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<Builder> {
+        let needed = self.next_snapshot_bytes();
+        if !force && !has_room(self.disk.free_space(), needed) {
+            tracing::warn!(needed, free = self.disk.free_space(), "no room for a snapshot; none is built, and the log grows");
+            return None;
+        }
+        Some(self.get_snapshot_builder().await)
+    }
+
     async fn get_snapshot_builder(&mut self) -> Builder {
         Builder { tables: self.tables.clone(), snapshots: self.snapshots.clone(), meta: self.meta(), state: Some(self.view.read().frozen()) }
     }
@@ -169,7 +195,9 @@ impl RaftStateMachine<Engine> for StateMachine {
         let state = loaded.await.map_err(io_error)??;
         self.tables.replace(snapshot).await.map_err(io_error)?;
         let last_at = state.last_at();
-        *self.view.write() = state;
+        // The old state may be large: it is let go after the readers can go on.
+        let old = std::mem::replace(&mut *self.view.write(), state);
+        tokio::task::spawn_blocking(move || drop(old));
         self.last = Some(last);
         self.membership = (meta.membership_at, meta.membership);
         self.time.applied(last_at);
@@ -182,6 +210,10 @@ impl RaftStateMachine<Engine> for StateMachine {
     async fn get_current_snapshot(&mut self) -> Result<Option<SnapshotOf<Engine, SnapshotFile>>, io::Error> {
         self.snapshots.newest().map(opened).transpose()
     }
+}
+
+fn has_room(free: u64, needed: u64) -> bool {
+    free >= needed.saturating_add(SNAPSHOT_LEAVES_BYTES)
 }
 
 fn opened(file: SnapshotFile) -> Result<SnapshotOf<Engine, SnapshotFile>, io::Error> {
@@ -205,7 +237,15 @@ impl RaftSnapshotBuilder<Engine> for Builder {
         let state = self.state.take().ok_or_else(|| io_error("a snapshot builder builds once"))?;
         let (snapshots, meta) = (self.snapshots.clone(), self.meta.clone());
         let built = tokio::task::spawn_blocking(move || snapshots.create(meta, state.rows()));
-        let file = built.await.map_err(io_error)?.map_err(io_error)?;
+        let file = match (built.await.map_err(io_error)?, self.snapshots.newest()) {
+            (Ok(file), _) => file,
+            // The engine would end over it, and nothing that was acknowledged rests on a snapshot. The older one says that nothing is new.
+            (Err(error), Some(older)) => {
+                tracing::error!(%error, "a snapshot was not built, and the log grows");
+                return opened(older);
+            }
+            (Err(error), None) => return Err(io_error(error)),
+        };
         tracing::info!(index = file.meta().last.map(|last| last.index), bytes = file.len(), "built a snapshot");
         opened(file)
     }
@@ -213,4 +253,14 @@ impl RaftSnapshotBuilder<Engine> for Builder {
 
 fn store_row(row: Row) -> crate::store::Row {
     crate::store::Row { key: row.key, value: row.value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_not_begun_where_it_would_fill_the_disk() {
+        assert!(has_room(SNAPSHOT_LEAVES_BYTES + 7, 7) && !has_room(SNAPSHOT_LEAVES_BYTES + 6, 7) && !has_room(u64::MAX - 1, u64::MAX));
+    }
 }

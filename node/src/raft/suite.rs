@@ -77,6 +77,7 @@ impl StoreBuilder<Engine, LogStorage, OverTheWire, TempDir> for Fresh {
             view: View::new(State::default()),
             tables: opened.tables,
             snapshots: opened.snapshots,
+            disk: opened.health,
             time: ClusterClock::new(Clock::system()),
             listener: Arc::new(Nobody),
             applied: watch::channel(0).0,

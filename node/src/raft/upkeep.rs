@@ -2,7 +2,7 @@
 //! whose clock went astray handing on.
 
 use super::cluster::Inner;
-use super::wire::Call;
+use super::wire::{Addresses, Answered, Call};
 use crate::command::{Command, Outcome};
 use crate::dice;
 use openraft::async_runtime::WatchReceiver;
@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// Milliseconds between two looks.
 const LOOK_MS: u64 = 200;
+/// How long a member may take to have new addresses committed, milliseconds.
+const ADDRESSES_TIMEOUT_MS: u64 = 2_000;
 /// A leader with a stepped clock hands on at most once in so many milliseconds.
 const HAND_ON_MS: u64 = 60_000;
 
@@ -43,6 +45,10 @@ pub(crate) async fn run(inner: Arc<Inner>) {
 async fn first_command(inner: &Arc<Inner>) {
     let Some(cluster) = inner.local.cluster_id() else { return };
     if !inner.local.is_leader() || inner.local.view.read().cluster().is_some() {
+        return;
+    }
+    // It may be committed and not applied here yet; making another would leave a root key on this node that opens nothing.
+    if inner.barrier().await.is_err() || inner.local.view.read().cluster().is_some() {
         return;
     }
     let init = match (inner.init)(cluster, inner.local.time.now()) {
@@ -81,13 +87,24 @@ async fn snapshot_when_due(inner: &Arc<Inner>, asked_for: &mut Option<u64>) {
 
 async fn tell_addresses(inner: &Arc<Inner>) {
     if let Some(addresses) = inner.addresses_moved()
-        && inner.local.leader().is_some()
+        && (took_addresses(inner, addresses).await)
     {
-        match inner.change(Call::SetAddresses(addresses)).await {
-            Ok(_) => tracing::info!("told the cluster this node's new addresses"),
-            Err(error) => tracing::debug!(%error, "this node's new addresses were not taken"),
+        tracing::info!("told the cluster this node's new addresses");
+    }
+}
+
+/// Asks everybody: nobody reaches a node that has moved, so it may know no leader, or one of long ago.
+async fn took_addresses(inner: &Arc<Inner>, addresses: Addresses) -> bool {
+    if inner.local.is_leader() {
+        return inner.change(Call::SetAddresses(addresses)).await.is_ok();
+    }
+    let me = inner.local.node_id();
+    for (id, _) in inner.local.members().into_iter().filter(|(id, _)| *id != me) {
+        if let Ok(Answered::Changed(_)) = inner.calls.ask(id, Call::SetAddresses(addresses.clone()), ADDRESSES_TIMEOUT_MS).await {
+            return true;
         }
     }
+    false
 }
 
 /// Says who leads, once per change, and counts the changes.

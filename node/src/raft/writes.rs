@@ -88,6 +88,8 @@ impl Inner {
                     body = Bytes::from(codec::encode(&request));
                     continue;
                 }
+                // Of this try alone: an earlier one under the same id may have been in time.
+                Ending::Done((_, outcome)) if perhaps_done && !settles(&outcome) => return Err(ProposeError::Unknown),
                 Ending::Done((index, outcome)) => {
                     let _ = timeout(Duration::from_millis(VISIBLE_WAIT_MS), self.applied_at_least(index)).await;
                     return Ok(Done { index, outcome });
@@ -137,7 +139,7 @@ impl Inner {
         let _ = timeout(at_most, changed).await;
     }
 
-    /// Proposes requests that another node forwarded; their endings in the same order.
+    /// Proposes requests that another node forwarded; their endings in the same order, unknown after the time that the other node waits.
     pub(crate) async fn propose_here(&self, requests: Vec<Bytes>) -> Vec<Ending> {
         let mut waiting = Vec::with_capacity(requests.len());
         let full = !self.local.disk.writable();
@@ -152,10 +154,11 @@ impl Inner {
                 Err(_) => Err(Ending::NotDone(OVERLOADED)),
             });
         }
+        let deadline = Instant::now() + Duration::from_millis(FORWARD_TIMEOUT_MS);
         let mut endings = Vec::with_capacity(waiting.len());
         for one in waiting {
             endings.push(match one {
-                Ok(ending) => ending.await.unwrap_or(Ending::Unknown(())),
+                Ok(ending) => timeout_at(deadline, ending).await.ok().and_then(Result::ok).unwrap_or(Ending::Unknown(())),
                 Err(ending) => ending,
             });
         }
@@ -203,6 +206,11 @@ async fn tell_endings(
     }
 }
 
+/// Whether an outcome says how all tries under its id ended, not just the last one.
+fn settles(outcome: &Outcome) -> bool {
+    !matches!(outcome, Outcome::Refused(Refusal::CommandTooOld(())))
+}
+
 /// The discarded entry is matched first: it looks like a forward, but it may have been committed.
 fn refused(error: &ClientWriteError<Engine>) -> Ending {
     match error {
@@ -240,4 +248,15 @@ async fn forward(inner: Arc<Inner>, batch: Vec<Submission>) {
 pub(crate) fn spawn(inner: &Arc<Inner>, ends: WayEnds) {
     tokio::spawn(propose_waiting(inner.clone(), ends.here));
     tokio::spawn(forward_waiting(inner.clone(), ends.forward));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn g7_an_id_that_has_become_too_old_says_nothing_of_an_earlier_try() {
+        assert!(!settles(&Outcome::Refused(Refusal::CommandTooOld(()))));
+        assert!(settles(&Outcome::Refused(Refusal::SessionNotFound(()))) && settles(&Outcome::Count(0)));
+    }
 }

@@ -30,12 +30,12 @@ pub(crate) async fn authenticate(mut call: Call) -> Answer {
         refuse_idempotency_key(call.headers())?;
     }
     let presented = wish.credential.open(&call.shared)?;
-    let session = accept(&call.shared, wish.level, &presented, &wish.demand).await?;
+    let (session, active_at) = accept(&call.shared, wish.level, &presented, &wish.demand).await?;
     let (session, extended_at) = match wish.extend_ms {
         Some(ttl_ms) => extend(&call.shared, session.id, ttl_ms).await?,
         None => (session, None),
     };
-    let (session, minted) = match serve(&call.shared, &session).await {
+    let (session, minted) = match serve(&call.shared, &session, active_at).await {
         Ok(served) => served,
         // It ended between the look and the mint: a second look says how.
         Err(ActError::Ended) => {
@@ -51,10 +51,10 @@ pub(crate) async fn authenticate(mut call: Call) -> Answer {
     Ok(response)
 }
 
-/// Notes that the session was seen, and has its JWT.
-async fn serve(shared: &Shared, session: &Arc<Session>) -> Result<(Arc<Session>, Minted), ActError> {
+/// Notes that the session was seen, and has its JWT, whose life begins when the session was found active.
+async fn serve(shared: &Shared, session: &Arc<Session>, active_at: Moment) -> Result<(Arc<Session>, Minted), ActError> {
     let session = shared.actors.seen(session, shared.cluster.now()).await?;
-    let minted = shared.actors.jwt(&session).await?;
+    let minted = shared.actors.jwt(&session, active_at).await?;
     Ok((session, minted))
 }
 
@@ -64,8 +64,8 @@ enum Presented {
     Jwt(Verified),
 }
 
-/// What the state says of it.
-type Verdict = Result<Arc<Session>, Problem>;
+/// What the state says of it, and when.
+type Verdict = Result<(Arc<Session>, Moment), Problem>;
 
 /// Finds the session and decides. Nothing that is not there is called unknown before a barrier (G10); for a JWT, having applied the
 /// session's start is barrier enough.
@@ -101,7 +101,7 @@ fn decide(state: &State, presented: &Presented, demand: &Demand, now: Moment) ->
         Presented::Token(token) => state.session_by_token(&token.hash()),
         Presented::Jwt(verified) => state.session(&verified.sid),
     }?;
-    Some(judge_all(&Found::of(state, session, now), state.policy(), presented, demand, now).map(|()| session.clone()))
+    Some(judge_all(&Found::of(state, session, now), state.policy(), presented, demand, now).map(|()| (session.clone(), now)))
 }
 
 fn judge_all(found: &Found, policy: &Policy, presented: &Presented, demand: &Demand, now: Moment) -> Result<(), Problem> {

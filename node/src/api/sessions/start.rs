@@ -33,8 +33,17 @@ pub(crate) async fn create(mut call: Call) -> Answer {
         Outcome::Done(()) | Outcome::Count(_) => return Err(endings::surprise("start")),
     };
     metrics::counter!(names::SESSIONS_STARTED_TOTAL).increment(1);
-    let minted = call.shared.actors.jwt(&session).await.map_err(|cause| endings::after_done("the session was started", cause))?;
-    let answer = SessionAnswer::of(&session, &Standing::Active)?.with_token(&token).with_jwt(&minted);
+    let standing = at_present(&call.shared, &session);
+    let minted = match standing {
+        // Counted from its start, the JWT cannot outlive the memory of a revocation that this node has not seen.
+        Standing::Active => Some(call.shared.actors.jwt(&session, session.started_at).await),
+        _ => None,
+    };
+    let minted = minted.transpose().map_err(|cause| endings::after_done("the session was started", cause))?;
+    let mut answer = SessionAnswer::of(&session, &standing)?.with_token(&token);
+    if let Some(minted) = &minted {
+        answer = answer.with_jwt(minted);
+    }
     let mut response = HttpResponse::Created()
         .insert_header((LOCATION, format!("/v1/sessions/{}", session.id)))
         .insert_header((ETAG, format!("\"{}\"", session.version)))
@@ -42,6 +51,14 @@ pub(crate) async fn create(mut call: Call) -> Answer {
     position::put(&mut response, position::of(&call.shared, done.index)?);
     about(&call.shared, &mut response, &session.id.0);
     Ok(response)
+}
+
+/// What the session is by now: a start that had to be tried again may answer one that has ended since its first try.
+fn at_present(shared: &Shared, session: &Session) -> Standing {
+    let now = shared.cluster.now();
+    let state = shared.cluster.view().read();
+    let present = state.session_by_rev(session.rev).map_or(session, |present| &**present);
+    state.standing(present, now)
 }
 
 /// What the cluster says of new sessions.
