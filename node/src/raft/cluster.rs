@@ -273,6 +273,12 @@ impl Cluster {
         self.0.local.time.now()
     }
 
+    /// Cluster time as far as others stand behind it too: see [`ClusterClock::vouched`].
+    #[must_use]
+    pub fn vouched(&self) -> Moment {
+        self.0.local.time.vouched()
+    }
+
     /// The clock behind it.
     #[must_use]
     pub fn clock(&self) -> &Clock {
