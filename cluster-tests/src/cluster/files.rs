@@ -82,6 +82,7 @@ impl Layout {
         let root_key = format!("root-key-of-{}-0123456789abcdef0123456789abcdef", plan.story);
         write_secret(&folder.path().join("root.key"), &root_key);
         write_secret(&folder.path().join("cluster.secret"), "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+        let turn = crate::binary::no_start();
         let held = hold_addresses(usize::try_from((plan.members + plan.spares) * 3).expect("a few nodes"));
         let addresses: Vec<SocketAddr> = held.iter().map(|it| it.local_addr().expect("a bound listener has an address")).collect();
         let mut seats: Vec<Seat> =
@@ -89,6 +90,7 @@ impl Layout {
         let links = open_links(&mut seats);
         // Only now, or a proxy would be given a node's port.
         drop(held);
+        drop(turn);
         let layout = Self { plan, folder: Some(folder), seats, links, root_key };
         layout.ids().for_each(|id| layout.write_settings(id, false));
         layout

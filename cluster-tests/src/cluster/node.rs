@@ -29,7 +29,7 @@ impl Node {
         }
         command.envs(self.seat.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stderr(log.try_clone().expect("a descriptor")).stdout(log);
-        self.process = Some(command.spawn().unwrap_or_else(|e| panic!("node {} cannot be started: {e}", self.seat.id)));
+        self.process = Some(crate::binary::start(&mut command).unwrap_or_else(|e| panic!("node {} cannot be started: {e}", self.seat.id)));
         self.paused = false;
         self.ended = None;
     }

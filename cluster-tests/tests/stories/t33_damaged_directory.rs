@@ -71,7 +71,8 @@ fn refuses(settings: &Path, data: &Path, what: &str) {
     command.arg("serve").arg("--config").arg(settings).arg("--data-dir").arg(data);
     let said = data.with_extension("said");
     let file = std::fs::File::create(&said).expect("a file can be written");
-    let mut process = command.stdin(Stdio::null()).stderr(file.try_clone().expect("a descriptor")).stdout(file).spawn().expect("the node can be run");
+    command.stdin(Stdio::null()).stderr(file.try_clone().expect("a descriptor")).stdout(file);
+    let mut process = binary::start(&mut command).expect("the node can be run");
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         wait_for(&format!("the node refuses {what}"), PATIENCE, || process.try_wait().expect("a child can be waited for"))
     }));
