@@ -19,6 +19,10 @@ use tokio::time::timeout;
 
 /// How long a membership change may take, milliseconds.
 const CHANGE_TIMEOUT_MS: u64 = 10_000;
+/// How many nodes a cluster may have, voters and learners; with the longest addresses their membership fits into every store.
+const MEMBERS_MAX: usize = 32;
+/// The longest address, bytes.
+const ADDRESS_MAX_BYTES: usize = 262;
 /// How many entries a learner may be behind to be promoted.
 const PROMOTE_LAG_MAX: LogIndex = 1_000;
 /// A member that has acknowledged nothing for so long counts as unreachable, milliseconds.
@@ -103,6 +107,15 @@ fn check_peer_address(address: &str) -> Result<(), MembershipError> {
     }
 }
 
+/// What is committed must fit into every store: a membership that does not ends all nodes.
+fn check_api_address(address: &str) -> Result<(), MembershipError> {
+    if address.len() <= ADDRESS_MAX_BYTES {
+        Ok(())
+    } else {
+        Err(MembershipError::Refused(format!("an API address may have {ADDRESS_MAX_BYTES} bytes")))
+    }
+}
+
 impl Inner {
     /// Sends a change to whoever leads, this node included.
     pub(crate) async fn change(self: &Arc<Self>, call: Call) -> Changed {
@@ -140,6 +153,7 @@ impl Inner {
 
     async fn add_learner(&self, new: NewLearner) -> Changed {
         check_peer_address(&new.peer)?;
+        check_api_address(&new.api)?;
         if self.local.view.read().retired(new.node_id).is_some() {
             let id = new.node_id;
             return Err(MembershipError::Refused(format!("node id {id} was used before and is never used again; choose another")));
@@ -151,6 +165,10 @@ impl Inner {
         }
         if !hello.empty && hello.cluster != self.local.cluster_id() {
             return Err(MembershipError::Refused(format!("node {} is not empty", new.node_id)));
+        }
+        let members = self.local.members();
+        if members.len() >= MEMBERS_MAX && !members.iter().any(|(id, _)| *id == new.node_id) {
+            return Err(MembershipError::Refused(format!("the cluster has {MEMBERS_MAX} members, as many as it may have")));
         }
         let member = Member { peer: new.peer, api: new.api, store_uuid: hello.store_uuid };
         if let Some(known) = self.local.member(new.node_id) {
@@ -247,6 +265,7 @@ impl Inner {
 
     async fn set_addresses(&self, id: NodeId, addresses: Addresses) -> Changed {
         check_peer_address(&addresses.peer)?;
+        check_api_address(&addresses.api)?;
         let (raft, membership) = self.engine()?;
         let known = membership.get_node(&id).cloned().ok_or_else(|| not_a_member(id))?;
         let member = Member { peer: addresses.peer, api: addresses.api, store_uuid: known.store_uuid };
@@ -296,5 +315,23 @@ fn refusal(error: &ChangeMembershipError<openraft::type_config::alias::Committed
             MembershipError::Refused("another membership change is under way; try again when it is done".to_owned())
         }
         other => MembershipError::Refused(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::types::encode_membership;
+    use super::*;
+    use crate::store::MEMBERSHIP_BYTES_MAX;
+    use openraft::Membership;
+
+    #[test]
+    fn the_largest_membership_fits_into_the_store() {
+        let member = Member { peer: "[::1]:65535".repeat(5), api: "a".repeat(ADDRESS_MAX_BYTES), store_uuid: StoreUuid([255; 16]) };
+        assert!(check_api_address(&member.api).is_ok() && check_api_address(&"a".repeat(ADDRESS_MAX_BYTES + 1)).is_err());
+        let ids = (0..MEMBERS_MAX as NodeId).map(|n| NodeId::MAX - n);
+        let nodes: std::collections::BTreeMap<NodeId, Member> = ids.clone().map(|id| (id, member.clone())).collect();
+        let joint = Membership::new(vec![ids.clone().collect(), ids.skip(1).collect()], nodes).expect("a joint membership");
+        assert!(encode_membership(&joint).len() <= MEMBERSHIP_BYTES_MAX);
     }
 }

@@ -7,6 +7,7 @@ use crate::domain::{ClusterId, LogIndex, Moment, NodeId, StoreUuid};
 use crate::store::{LogEntry, LogPos, SnapshotMeta, Vote};
 use bytes::Bytes;
 use futures::{Sink, SinkExt, StreamExt};
+use rustix::net::sockopt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -22,6 +23,13 @@ pub(crate) const PROTOCOL: u32 = 1;
 pub(crate) const FRAME_MAX_BYTES: usize = 12 * 1024 * 1024;
 /// The longest frame before the peer has proven itself, bytes.
 pub(crate) const HELLO_MAX_BYTES: usize = 64 * 1024;
+
+/// After so much silence a connection is probed,
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// so often,
+const PROBE_INTERVAL: Duration = Duration::from_secs(10);
+/// and so many times until it counts as dead.
+const PROBES_MAX: u32 = 3;
 
 /// A connection that carries frames.
 pub(crate) type Frames = Framed<TcpStream, LengthDelimitedCodec>;
@@ -44,7 +52,17 @@ pub(crate) enum WireError {
 /// Frames on a stream, bounded as before the peer has proven itself.
 pub(crate) fn frames(stream: TcpStream) -> Frames {
     let _ = stream.set_nodelay(true);
+    let _ = keep_alive(&stream);
     LengthDelimitedCodec::builder().max_frame_length(HELLO_MAX_BYTES).new_framed(stream)
+}
+
+/// A peer that has lost its power, or was cut off for long, says no word of parting: without this its connections would be served for ever,
+/// and there is room for so many only.
+fn keep_alive(stream: &TcpStream) -> rustix::io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, SILENCE_MAX)?;
+    sockopt::set_tcp_keepintvl(stream, PROBE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(stream, PROBES_MAX)
 }
 
 /// Sends one message.
@@ -311,5 +329,18 @@ tagged! {
         2 => Installed(Vote),
         /// Not installed, and why.
         3 => Failed(String),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_silent_connection_is_probed() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let stream = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connected");
+        keep_alive(&stream).expect("this system can");
+        assert!(sockopt::socket_keepalive(&stream).expect("asked") && sockopt::tcp_keepidle(&stream).expect("asked") == SILENCE_MAX);
     }
 }
