@@ -14,6 +14,7 @@ mod t41_paused_leader;
 mod t42_minority;
 mod t50_feed_over_a_snapshot;
 mod t51_feed_under_leader_kills;
+mod t52_ack_on_any_node;
 mod t60_first_start;
 mod t61_drain;
 mod t70_clock_steps;

@@ -145,11 +145,13 @@ impl Actors {
     /// minted once for all who wait.
     ///
     /// Its life is counted from that moment, however long it takes from there to here. The node may have been paused in between: a JWT that
-    /// was counted from its waking could outlive the memory of the revocation that it slept through.
+    /// was counted from its waking could outlive the memory of the revocation that it slept through. Nor does it count from a time that this
+    /// node alone believes in.
     ///
     /// # Errors
     /// See [`ActError`].
     pub async fn jwt(&self, session: &Arc<Session>, now: Moment) -> Result<Minted, ActError> {
+        let now = now.min(self.shared.road.vouched());
         if let Some(live) = self.shared.slots.get(session.rev) {
             live.slot.used(now);
             if let Some(minted) = mint::serving(&live.slot, &self.shared, session, now) {

@@ -14,6 +14,8 @@ pub trait Road: Send + Sync + 'static {
     fn propose(&self, id: CommandId, command: Command) -> BoxFuture<'static, Result<Done, ProposeError>>;
     /// Cluster time.
     fn now(&self) -> Moment;
+    /// Cluster time as far as others stand behind it too.
+    fn vouched(&self) -> Moment;
     /// The state of this node.
     fn view(&self) -> &View;
     /// Whether this node leads.
@@ -28,6 +30,10 @@ impl Road for Cluster {
 
     fn now(&self) -> Moment {
         self.now()
+    }
+
+    fn vouched(&self) -> Moment {
+        self.vouched()
     }
 
     fn view(&self) -> &View {

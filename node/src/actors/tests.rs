@@ -21,6 +21,8 @@ const SETTINGS: Settings = Settings { live_max: 1_000, dormant_after: Duration::
 struct InMemory {
     view: View,
     now: Mutex<Moment>,
+    /// The latest time that others stand behind.
+    vouched: Mutex<Moment>,
     leads: Mutex<bool>,
     fails: Mutex<Option<ProposeError>>,
     /// Applied before the next patch, as if by another node.
@@ -77,6 +79,10 @@ impl Road for Shortcut {
         *self.0.now.lock().unwrap()
     }
 
+    fn vouched(&self) -> Moment {
+        *self.0.vouched.lock().unwrap()
+    }
+
     fn view(&self) -> &View {
         &self.0.view
     }
@@ -106,6 +112,7 @@ impl House {
         let road = Arc::new(InMemory {
             view: View::new(State::default()),
             now: Mutex::new(BEGINNING),
+            vouched: Mutex::new(Moment(u64::MAX)),
             leads: Mutex::new(false),
             fails: Mutex::new(None),
             first: Mutex::default(),
@@ -261,6 +268,9 @@ async fn g5_the_life_of_a_jwt_begins_with_the_look_and_not_with_the_waking() {
     house.pass(200_000);
     let minted = house.actors.jwt(&session, looked).await.unwrap();
     assert_eq!((minted.issued_at, minted.expires_at), (looked, looked.plus_ms(300_000)));
+    let other = house.started();
+    *house.road.vouched.lock().unwrap() = BEGINNING;
+    assert_eq!(house.jwt(&other).await.unwrap().issued_at, BEGINNING, "nor with a time that this node alone believes in");
 }
 
 #[actix_rt::test]

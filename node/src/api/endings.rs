@@ -67,7 +67,7 @@ impl From<SubscribeError> for Problem {
 impl From<AckError> for Problem {
     fn from(error: AckError) -> Self {
         match error {
-            AckError::NotHere => Self::new(Kind::UnknownSubscriber, "no stream of this API key has that subscriber id on this node"),
+            AckError::NotHere => Self::new(Kind::UnknownSubscriber, "no stream of this API key has that subscriber id"),
             AckError::Ahead { told, .. } => Self::field(format!("index must have been told; {told} is the last that was")),
         }
     }

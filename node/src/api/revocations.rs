@@ -92,8 +92,8 @@ struct Acknowledged {
 /// `POST /v1/revocations/ack`: what a verifier has applied, and a new anchor for its clock.
 pub(crate) async fn ack(mut call: Call) -> Answer {
     let ack = Ack::read(call.body().await?)?;
-    call.shared.hub.ack(&ack.subscriber, call.caller.name, ack.index).map_err(Problem::from)?;
-    Ok(HttpResponse::Ok().json(Acknowledged { pulse: call.shared.hub.pulse(), nonce: ack.nonce }))
+    let acked = call.shared.cluster.ack(ack.subscriber, call.caller.name.to_owned(), ack.index).await;
+    Ok(HttpResponse::Ok().json(Acknowledged { pulse: acked.map_err(Problem::from)?, nonce: ack.nonce }))
 }
 
 struct Ack {

@@ -105,6 +105,7 @@ impl Node {
             clock: clock.clone(),
             time: ClusterClock::new(clock.clone()),
             listener: facts.clone(),
+            hub: hub.clone(),
             init: make_init(&config, ring.clone(), root_key.clone()),
             peer_listener: ports.peer,
         };
@@ -319,6 +320,7 @@ fn store_settings(config: &Config) -> store::Settings {
 fn feed_settings(config: &Config) -> feed::Settings {
     let from = &config.feed;
     feed::Settings {
+        node_id: config.node.id,
         heartbeat_ms: from.heartbeat_ms,
         subscriber_queue_max: count(from.subscriber_queue_max),
         subscribers_max: count(from.subscribers_max),

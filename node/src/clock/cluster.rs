@@ -23,6 +23,8 @@ struct Face {
     fence: Fence,
     /// What is committed, or was told by a leader, and when that was learnt.
     known: Known,
+    /// What a leader told last, taken or not: it bounds what this node may vouch for.
+    told: Known,
     /// The latest answer of `now`.
     shown: Moment,
     /// Whether the wall of the start has been held against the end of the log. A time that was shown already cannot be taken back, so a node
@@ -40,6 +42,12 @@ impl Known {
     fn at(self, boot: BootTime) -> Moment {
         self.moment.plus_ms(boot.ms_since(self.at))
     }
+
+    fn raise(&mut self, moment: Moment, boot: BootTime) {
+        if moment > self.at(boot) {
+            *self = Self { moment, at: boot };
+        }
+    }
 }
 
 impl ClusterClock {
@@ -50,7 +58,7 @@ impl ClusterClock {
         let reading = clock.reading();
         let fence = Fence::new(reading.boot, reading.wall_ms);
         let known = Known { moment: Moment(0), at: reading.boot };
-        Self { clock, face: Arc::new(Mutex::new(Face { fence, known, shown: Moment(0), judged: false })) }
+        Self { clock, face: Arc::new(Mutex::new(Face { fence, known, told: known, shown: Moment(0), judged: false })) }
     }
 
     /// The time of the cluster.
@@ -72,8 +80,23 @@ impl ClusterClock {
     /// Notes the leader's time, from a read-index answer. A time more than 5 s ahead of the own one is not taken: nothing has committed it.
     pub fn adopt(&self, leader_now: Moment) {
         let (mut face, Reading { boot, .. }) = self.read();
+        face.told.raise(leader_now, boot);
         if leader_now.ms_since(face.now(boot)) <= STEP_MS {
             face.learn(leader_now, boot);
+        }
+    }
+
+    /// The time of the cluster, but at most 5 s past what is committed or what a leader has told: what others stand behind too.
+    ///
+    /// What must not outlive the memory of a revocation is counted from this, as the life of a JWT is: a node whose wall was an hour ahead when
+    /// it started believes it, and would make JWTs that are good an hour after the last that anybody expects.
+    #[must_use]
+    pub fn vouched(&self) -> Moment {
+        let (mut face, Reading { boot, .. }) = self.read();
+        let now = face.now(boot);
+        match face.known.at(boot).max(face.told.at(boot)) {
+            _ if face.known.moment.max(face.told.moment) == Moment(0) => now,
+            vouched => now.min(vouched.plus_ms(STEP_MS)),
         }
     }
 
@@ -121,9 +144,7 @@ impl Face {
     }
 
     fn learn(&mut self, moment: Moment, boot: BootTime) {
-        if moment > self.known.at(boot) {
-            self.known = Known { moment, at: boot };
-        }
+        self.known.raise(moment, boot);
     }
 
     fn judge_the_start(&mut self, last_at: Moment) {
@@ -228,6 +249,22 @@ mod tests {
         assert_eq!(clock.now(), start);
         clock.adopt(start.plus_ms(5_000));
         assert_eq!(clock.now(), start.plus_ms(5_000));
+    }
+
+    #[test]
+    fn g5_a_wall_that_was_an_hour_ahead_at_start_is_vouched_for_by_nobody() {
+        let (clock, hands, start) = cluster_clock();
+        assert_eq!(clock.vouched(), start, "nothing else is known yet");
+        let leader = Moment(start.0 - 3_600_000);
+        clock.adopt(leader);
+        hands.advance_ms(2_000);
+        assert_eq!((clock.now(), clock.vouched()), (start.plus_ms(2_000), leader.plus_ms(2_000 + STEP_MS)));
+        clock.applied(start.plus_ms(1_000));
+        assert_eq!(clock.vouched(), clock.now(), "what is committed is the time");
+        let (slow, _, start) = cluster_clock();
+        slow.applied(Moment(start.0 - DAY_MS));
+        slow.adopt(start.plus_ms(6_000));
+        assert_eq!(slow.vouched(), start, "a leader far ahead is not followed, but the own wall is within its word");
     }
 
     #[test]

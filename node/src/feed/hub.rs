@@ -9,7 +9,7 @@ use super::subscription::{AckError, SubscribeError, Subscription};
 use crate::clock::Clock;
 use crate::command::Event;
 use crate::dice;
-use crate::domain::{ClusterId, LogIndex, Position};
+use crate::domain::{ClusterId, LogIndex, NodeId, Position};
 use crate::state::View;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -18,6 +18,8 @@ use tokio::sync::watch;
 /// The bounds of the feed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settings {
+    /// The node; its number stands in the ids of its subscribers, so that an acknowledgement finds its way from anywhere.
+    pub node_id: NodeId,
     /// How often [`Hub::beat`] is called, milliseconds; told to subscribers.
     pub heartbeat_ms: u64,
     /// How many frames are kept for those who have not read them; beyond, a stream reads on from the state.
@@ -186,7 +188,7 @@ impl Hub {
         inner.roll.room_for(&subscription.key_name)?;
         let place = inner.ring.head();
         let course = Course::new(subscription.after, cluster, inner.told, floor, place);
-        let me = Arc::new(Subscriber::new(dice::nonce(), &subscription, place));
+        let me = Arc::new(Subscriber::new(subscriber_id(self.0.settings.node_id), &subscription, place));
         inner.roll.enter(me.clone());
         let mut pulse = inner.facts.at(reading, course.told_to_it(inner.told), &self.0.boot);
         drop(inner);
@@ -311,4 +313,14 @@ fn item(cluster: ClusterId, event: &Event) -> Option<Item> {
         Event::Keys => Some(Item::Keys(frame::keys())),
         Event::Changed(_) | Event::Ended(_) => None,
     }
+}
+
+fn subscriber_id(node: NodeId) -> String {
+    format!("{node}-{}", dice::nonce())
+}
+
+/// The node on which the stream of a subscriber is open, by its id; none when it is no such id.
+#[must_use]
+pub fn node_of_subscriber(subscriber: &str) -> Option<NodeId> {
+    subscriber.split_once('-')?.0.parse().ok()
 }

@@ -21,7 +21,7 @@ mod subscription;
 mod tests;
 
 pub use body::ListedRevocation;
-pub use hub::{Hub, HubStats, Settings};
+pub use hub::{Hub, HubStats, Settings, node_of_subscriber};
 pub use list::ListPage;
 pub use pulse::{HeartbeatFacts, Pulse};
 pub use stream::Stream;

@@ -49,7 +49,7 @@ pub enum SubscribeError {
 /// Why an acknowledgement is refused. The sentences are for the operator.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum AckError {
-    /// No such stream on this node, or it is another key's.
+    /// No such stream, or it is another key's.
     #[error("no stream of this API key has that subscriber id on this node")]
     NotHere,
     /// Nobody can have applied what has not been told.

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 const CLUSTER: ClusterId = ClusterId(0x7f3a_c210);
 const BEGINNING: Moment = Moment(1_767_261_600_000);
-const SETTINGS: Settings = Settings { heartbeat_ms: 250, subscriber_queue_max: 64, subscribers_max: 100, streams_per_key_max: 50 };
+const SETTINGS: Settings = Settings { node_id: 1, heartbeat_ms: 250, subscriber_queue_max: 64, subscribers_max: 100, streams_per_key_max: 50 };
 
 /// A node in small: a state, its hub, and a log that is written by hand.
 struct Node {

@@ -17,6 +17,7 @@ use super::writes::{self, Ways};
 use crate::clock::{BootTime, Clock, ClusterClock, Reading};
 use crate::command::{Command, Init};
 use crate::domain::{ClusterId, CommandId, LogIndex, Moment, NodeId, StoreUuid};
+use crate::feed::{AckError, Hub, Pulse};
 use crate::propose::{Done, ProposeError};
 use crate::secret::SecretRing;
 use crate::state::{Loader, View};
@@ -78,6 +79,8 @@ pub struct Parts {
     pub time: ClusterClock,
     /// Who hears what applying makes true.
     pub listener: Arc<dyn Listener>,
+    /// The feed of this node, for acknowledgements that land on others.
+    pub hub: Hub,
     /// Makes the first command, should this node lead a cluster without one.
     pub init: MakeInit,
     /// The bound peer listener.
@@ -93,6 +96,7 @@ pub(crate) struct Inner {
     pub(crate) lease: ArcSwapOption<Lease>,
     pub(crate) applied: watch::Receiver<LogIndex>,
     pub(crate) walls: Mutex<BTreeMap<NodeId, (u64, BootTime)>>,
+    pub(crate) hub: Hub,
     pub(crate) init: MakeInit,
     pub(crate) started: BootTime,
     pub(crate) leader_changes: AtomicU64,
@@ -166,7 +170,7 @@ impl Cluster {
     /// # Errors
     /// A sentence for the operator.
     pub async fn start(parts: Parts) -> Result<Self, String> {
-        let Parts { settings, opened, recovered, secret, clock, time, listener, init, peer_listener } = parts;
+        let Parts { settings, opened, recovered, secret, clock, time, listener, hub, init, peer_listener } = parts;
         let Recovered { view, last, membership } = recovered;
         let config = Arc::new(engine_config(&settings)?);
         let node_id = settings.node_id;
@@ -207,6 +211,7 @@ impl Cluster {
             lease: ArcSwapOption::empty(),
             applied,
             walls: Mutex::default(),
+            hub,
             init,
             started,
             leader_changes: AtomicU64::new(0),
@@ -266,6 +271,12 @@ impl Cluster {
     #[must_use]
     pub fn now(&self) -> Moment {
         self.0.local.time.now()
+    }
+
+    /// Cluster time as far as others stand behind it too: see [`ClusterClock::vouched`].
+    #[must_use]
+    pub fn vouched(&self) -> Moment {
+        self.0.local.time.vouched()
     }
 
     /// The clock behind it.
@@ -421,6 +432,16 @@ impl Cluster {
     /// See [`MembershipError`].
     pub async fn transfer(&self, to: Option<NodeId>) -> Result<LogIndex, MembershipError> {
         self.change(Call::TransferTo(to)).await
+    }
+
+    /// Notes what a subscriber has acknowledged, on whichever node its stream is open; that node's freshness as of now.
+    ///
+    /// # Errors
+    /// See [`AckError`]; a node that does not answer counts as not having the stream.
+    pub async fn ack(&self, subscriber: String, key_name: String, index: LogIndex) -> Result<Pulse, AckError> {
+        let inner = self.0.clone();
+        let acked = self.0.runtime.spawn(async move { inner.ack(subscriber, key_name, index).await }).await;
+        acked.unwrap_or(Err(AckError::NotHere))
     }
 
     /// Builds a snapshot on this node; returns at the latest after a minute, with where it ends.

@@ -3,6 +3,7 @@
 //! Everything here runs on a runtime of its own, so that HTTP and consensus do not starve each other. The room knows neither HTTP nor
 //! actors nor tokens; what it has to say upwards it says through [`Listener`].
 
+mod acks;
 mod calls;
 mod cluster;
 mod forming;

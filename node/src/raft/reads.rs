@@ -155,6 +155,8 @@ impl Inner {
             let index = self.read_index_here().await?;
             let own = self.local.clock.reading();
             self.local.time.members(own, &self.fresh_offsets(own));
+            // A majority has just confirmed that this is the leader's word.
+            self.local.time.adopt(self.local.time.now());
             index
         } else {
             self.read_index_from(leader).await?

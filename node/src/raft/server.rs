@@ -177,6 +177,7 @@ async fn question(inner: &Arc<Inner>, hello: &Hello, call: Call) -> Answered {
         Call::Promote(id) => inner.promote_here(id).await,
         Call::Remove(id) => inner.remove_here(id).await,
         Call::TransferTo(id) => inner.transfer_here(id).await,
+        Call::Ack(ack) => inner.ack_here(&ack),
         Call::SetAddresses(addresses) => inner.set_addresses_here(hello.node_id, addresses).await,
     }
 }

@@ -225,6 +225,26 @@ pub(crate) struct NewLearner {
     pub(crate) store_uuid: Option<StoreUuid>,
 }
 
+/// A subscriber's acknowledgement, passed on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Ack {
+    pub(crate) subscriber: String,
+    pub(crate) key_name: String,
+    pub(crate) index: LogIndex,
+}
+
+/// The members of a heartbeat, sampled when the acknowledgement came.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct AckPulse {
+    pub(crate) index: LogIndex,
+    pub(crate) fresh: bool,
+    pub(crate) staleness_ms: u64,
+    pub(crate) max_staleness_ms: u64,
+    pub(crate) boot: String,
+    pub(crate) t_ms: u64,
+    pub(crate) now: Moment,
+}
+
 /// A member's own addresses, from its settings.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Addresses {
@@ -249,6 +269,8 @@ tagged! {
         9 => Remove(NodeId),
         10 => TransferTo(Option<NodeId>),
         11 => SetAddresses(Addresses),
+        /// A subscriber of the asked node has acknowledged, on another.
+        12 => Ack(Ack),
     }
 }
 
@@ -265,6 +287,8 @@ tagged! {
         6 => Changed(LogIndex),
         /// A membership change, or a question, was refused.
         7 => Refused(CallRefusal),
+        /// Noted; how fresh the node of the stream is.
+        8 => Acked(AckPulse),
     }
 }
 
@@ -281,6 +305,10 @@ pub(crate) const REFUSED_NOT_LEADER: u8 = 1;
 pub(crate) const REFUSED_NOT_MEMBER: u8 = 2;
 /// The code of a refusal because the engine could not answer.
 pub(crate) const REFUSED_UNAVAILABLE: u8 = 3;
+/// The code of a refusal because no such stream is open.
+pub(crate) const REFUSED_NO_STREAM: u8 = 4;
+/// The code of a refusal because what was acknowledged was not told yet; the detail is the index that was told last.
+pub(crate) const REFUSED_NOT_TOLD: u8 = 5;
 /// The first code of the membership refusals.
 pub(crate) const REFUSED_MEMBERSHIP: u8 = 16;
 
