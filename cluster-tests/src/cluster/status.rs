@@ -58,8 +58,6 @@ pub struct NodeStatus {
     pub applied_index: Option<u64>,
     /// Up to where its newest snapshot reaches.
     pub snapshot_index: Option<u64>,
-    /// Up to where its log was given up.
-    pub purged_index: Option<u64>,
     /// Whether it can show that it is fresh.
     pub fresh: bool,
     /// How old its knowledge is at most.
