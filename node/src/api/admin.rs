@@ -25,6 +25,8 @@ pub(crate) async fn init(mut call: Call) -> Answer {
     call.optional_body().await?.finish()?;
     call.shared.cluster.init().await.map_err(Problem::from)?;
     let shared = call.shared.clone();
+    // So that the answer shows the cluster at work; formed it is, whatever comes of the wait.
+    let _ = shared.cluster.barrier().await;
     let mut response = cluster(call).await?;
     position::put(&mut response, position::of(&shared, shared.cluster.view().read().last_applied())?);
     Ok(response)
