@@ -76,9 +76,10 @@ impl Node {
     pub async fn start(config: Config, telemetry: Telemetry) -> Result<Self, BootError> {
         let ports = Ports::bind(&config)?;
         let addresses = ports.addresses()?;
+        let found = config.secrets()?;
         let opened = Store::open(&store_settings(&config), dice::store_uuid())?;
         let data_dir = std::path::absolute(&config.node.data_dir).unwrap_or_else(|_| config.node.data_dir.clone());
-        let (ring, root_key) = secrets::open(&config, &data_dir)?;
+        let (ring, root_key) = secrets::open(&config, found, &data_dir)?;
         let (ring, root_key) = (Arc::new(ring), Arc::new(root_key));
         let clock = Clock::system();
         let resumed = opened.resumed;
@@ -239,26 +240,45 @@ fn raise_descriptor_limit() {
     let before = limit.current;
     limit.current = limit.maximum;
     match setrlimit(Resource::Nofile, limit) {
+        Ok(()) if before == limit.current => {}
         Ok(()) => tracing::info!(before, now = limit.current, "file descriptor limit raised"),
         Err(error) => tracing::warn!(%error, before, "file descriptor limit not raised"),
     }
 }
 
-/// Tells the feed how fresh this node is, every heartbeat. The clock is read first, then the freshness: see the feed.
+/// Milliseconds between two looks whether a node that was not fresh has become it.
+const FRESH_LOOK_MS: u64 = 20;
+
+/// Tells the feed how fresh this node is, every heartbeat, and at once when it has become fresh.
 async fn beat(cluster: Cluster, hub: Hub, heartbeat_ms: u64) {
     let mut tick = tokio::time::interval(Duration::from_millis(heartbeat_ms));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut facts = heartbeat(&cluster);
     loop {
-        tick.tick().await;
-        let reading = cluster.clock().reading();
-        let freshness = cluster.freshness_at(reading);
-        hub.beat(HeartbeatFacts {
-            reading,
-            fresh: freshness.fresh,
-            staleness_ms: freshness.staleness_ms,
-            max_staleness_ms: freshness.max_staleness_ms,
-            now: cluster.now(),
-        });
+        let became_fresh = async {
+            while !cluster.freshness().fresh {
+                tokio::time::sleep(Duration::from_millis(FRESH_LOOK_MS)).await;
+            }
+        };
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = became_fresh, if !facts.fresh => {}
+        }
+        facts = heartbeat(&cluster);
+        hub.beat(facts);
+    }
+}
+
+/// The clock is read first, then the freshness: see the feed.
+fn heartbeat(cluster: &Cluster) -> HeartbeatFacts {
+    let reading = cluster.clock().reading();
+    let freshness = cluster.freshness_at(reading);
+    HeartbeatFacts {
+        reading,
+        fresh: freshness.fresh,
+        staleness_ms: freshness.staleness_ms,
+        max_staleness_ms: freshness.max_staleness_ms,
+        now: cluster.now(),
     }
 }
 
