@@ -49,7 +49,7 @@ pub struct Node {
     cluster: Cluster,
     actors: Actors,
     serving: Serving,
-    raft_runtime: Option<Runtime>,
+    _raft_runtime: RaftRuntime,
     addresses: Addresses,
     data_dir: PathBuf,
     resumed: bool,
@@ -92,12 +92,7 @@ impl Node {
         let watch = KeyWatch::new(view.clone(), ring.clone(), keys.clone());
         watch.reload();
         let facts = Arc::new(Facts::new(hub.clone(), watch));
-        let raft_runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(RAFT_THREADS)
-            .thread_name("raft")
-            .enable_all()
-            .build()
-            .map_err(|error| BootError::Runtime(error.to_string()))?;
+        let raft_runtime = RaftRuntime::new()?;
         let parts = Parts {
             settings: raft_settings(&config, addresses)?,
             opened,
@@ -141,7 +136,7 @@ impl Node {
             settings: api_settings(&config),
         })
         .map_err(|error| BootError::Runtime(error.to_string()))?;
-        Ok(Self { cluster, actors, serving, raft_runtime: Some(raft_runtime), addresses, data_dir, resumed, root_key, died })
+        Ok(Self { cluster, actors, serving, _raft_runtime: raft_runtime, addresses, data_dir, resumed, root_key, died })
     }
 
     /// Where it listens.
@@ -171,10 +166,28 @@ impl Node {
     }
 }
 
-impl Drop for Node {
-    /// A runtime must not be waited for where others run: whatever of Raft still works is left behind.
+/// The runtime that Raft and the store have for themselves. It must not be waited for where others run: whatever of Raft still works when
+/// it is dropped, on whichever path, is left behind.
+struct RaftRuntime(Option<Runtime>);
+
+impl RaftRuntime {
+    fn new() -> Result<Self, BootError> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let built = builder.worker_threads(RAFT_THREADS).thread_name("raft").enable_all().build();
+        built.map(|runtime| Self(Some(runtime))).map_err(|error| BootError::Runtime(error.to_string()))
+    }
+
+    fn spawn<F>(&self, work: F) -> tokio::task::JoinHandle<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.0.as_ref().expect("the runtime is taken only when it is dropped").spawn(work)
+    }
+}
+
+impl Drop for RaftRuntime {
     fn drop(&mut self) {
-        if let Some(runtime) = self.raft_runtime.take() {
+        if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
     }
