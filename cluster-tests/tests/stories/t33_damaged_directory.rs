@@ -2,6 +2,7 @@
 //!
 //! 1. A node writes, and ends. Copies of its directory are damaged, each in one way; one directory is somebody else's.
 //! 2. Started on each, the node ends by itself, not with 0, says one error that names the place, and has changed nothing; and again.
+//!    So is the directory of one node under the settings of another.
 //! 3. A second process on a directory in use is refused in the same way, and the first goes on.
 
 use cluster_tests::binary;
@@ -25,6 +26,9 @@ fn t33_damaged_or_foreign_directory_stops_the_node() {
     assert_eq!(cluster.terminate(1, Duration::from_secs(10)).code(), Some(0));
 
     let folder = tempfile::tempdir().expect("a temporary directory");
+    let moved = folder.path().join("another seat");
+    copy_all(cluster.data_dir(1), &moved);
+    refuses(cluster.config_file(2), &moved, "the directory of node 1 under the settings of node 2");
     for (name, shows_late, damage) in DAMAGES {
         let copy = folder.path().join(name);
         copy_all(cluster.data_dir(1), &copy);

@@ -24,7 +24,12 @@ pub(crate) async fn cluster(call: Call) -> Answer {
 pub(crate) async fn init(mut call: Call) -> Answer {
     call.optional_body().await?.finish()?;
     call.shared.cluster.init().await.map_err(Problem::from)?;
-    cluster(call).await
+    let shared = call.shared.clone();
+    // So that the answer shows the cluster at work; formed it is, whatever comes of the wait.
+    let _ = shared.cluster.barrier().await;
+    let mut response = cluster(call).await?;
+    position::put(&mut response, position::of(&shared, shared.cluster.view().read().last_applied())?);
+    Ok(response)
 }
 
 /// `POST /admin/v1/cluster/members`

@@ -71,7 +71,7 @@ fn conditions(shared: &Shared) -> Vec<Condition> {
         Condition::needed("keys", held(shared.keys.load().is_some(), "the signing keys are open", "this node has no signing keys yet")),
         Condition::needed("fresh", held(freshness.fresh, &staleness, &staleness)),
         Condition::needed("serving", held(!shared.draining(), "this node takes requests", "this node is shutting down")),
-        Condition::wanted("leader", cluster.leader().map(|id| format!("node {id}")).ok_or_else(|| "no leader is known".to_owned())),
+        Condition::wanted("leader", cluster.leader_heard().map(|id| format!("node {id}")).ok_or_else(|| "no leader is known".to_owned())),
         Condition::wanted(
             "clock",
             held(!cluster.clock_stepped(), "the wall clock is followed", "the wall clock stepped and is not followed: clock_stepped"),

@@ -18,6 +18,10 @@ fn flag(yes: bool) -> f64 {
 
 pub(super) fn register(telemetry: &Telemetry, cluster: &Cluster, hub: &Hub, actors: &Actors, disk: Health) {
     let (raft, feed, seen) = (cluster.clone(), hub.clone(), actors.clone());
+    // A counter that is not there yet cannot be told from one that is gone.
+    for name in [names::SESSIONS_STARTED_TOTAL, names::SESSIONS_REVOKED_TOTAL, names::SESSIONS_EXPIRED_TOTAL] {
+        counter!(name).increment(0);
+    }
     telemetry.on_scrape(move || {
         raft_and_state(&raft);
         store(&disk);

@@ -49,7 +49,7 @@ pub struct Node {
     cluster: Cluster,
     actors: Actors,
     serving: Serving,
-    raft_runtime: Option<Runtime>,
+    _raft_runtime: RaftRuntime,
     addresses: Addresses,
     data_dir: PathBuf,
     resumed: bool,
@@ -76,9 +76,10 @@ impl Node {
     pub async fn start(config: Config, telemetry: Telemetry) -> Result<Self, BootError> {
         let ports = Ports::bind(&config)?;
         let addresses = ports.addresses()?;
+        let found = config.secrets()?;
         let opened = Store::open(&store_settings(&config), dice::store_uuid())?;
         let data_dir = std::path::absolute(&config.node.data_dir).unwrap_or_else(|_| config.node.data_dir.clone());
-        let (ring, root_key) = secrets::open(&config, &data_dir)?;
+        let (ring, root_key) = secrets::open(&config, found, &data_dir)?;
         let (ring, root_key) = (Arc::new(ring), Arc::new(root_key));
         let clock = Clock::system();
         let resumed = opened.resumed;
@@ -91,12 +92,7 @@ impl Node {
         let watch = KeyWatch::new(view.clone(), ring.clone(), keys.clone());
         watch.reload();
         let facts = Arc::new(Facts::new(hub.clone(), watch));
-        let raft_runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(RAFT_THREADS)
-            .thread_name("raft")
-            .enable_all()
-            .build()
-            .map_err(|error| BootError::Runtime(error.to_string()))?;
+        let raft_runtime = RaftRuntime::new()?;
         let parts = Parts {
             settings: raft_settings(&config, addresses)?,
             opened,
@@ -140,7 +136,7 @@ impl Node {
             settings: api_settings(&config),
         })
         .map_err(|error| BootError::Runtime(error.to_string()))?;
-        Ok(Self { cluster, actors, serving, raft_runtime: Some(raft_runtime), addresses, data_dir, resumed, root_key, died })
+        Ok(Self { cluster, actors, serving, _raft_runtime: raft_runtime, addresses, data_dir, resumed, root_key, died })
     }
 
     /// Where it listens.
@@ -170,10 +166,28 @@ impl Node {
     }
 }
 
-impl Drop for Node {
-    /// A runtime must not be waited for where others run: whatever of Raft still works is left behind.
+/// The runtime that Raft and the store have for themselves. It must not be waited for where others run: whatever of Raft still works when
+/// it is dropped, on whichever path, is left behind.
+struct RaftRuntime(Option<Runtime>);
+
+impl RaftRuntime {
+    fn new() -> Result<Self, BootError> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let built = builder.worker_threads(RAFT_THREADS).thread_name("raft").enable_all().build();
+        built.map(|runtime| Self(Some(runtime))).map_err(|error| BootError::Runtime(error.to_string()))
+    }
+
+    fn spawn<F>(&self, work: F) -> tokio::task::JoinHandle<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.0.as_ref().expect("the runtime is taken only when it is dropped").spawn(work)
+    }
+}
+
+impl Drop for RaftRuntime {
     fn drop(&mut self) {
-        if let Some(runtime) = self.raft_runtime.take() {
+        if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
     }
@@ -239,26 +253,45 @@ fn raise_descriptor_limit() {
     let before = limit.current;
     limit.current = limit.maximum;
     match setrlimit(Resource::Nofile, limit) {
+        Ok(()) if before == limit.current => {}
         Ok(()) => tracing::info!(before, now = limit.current, "file descriptor limit raised"),
         Err(error) => tracing::warn!(%error, before, "file descriptor limit not raised"),
     }
 }
 
-/// Tells the feed how fresh this node is, every heartbeat. The clock is read first, then the freshness: see the feed.
+/// Milliseconds between two looks whether a node that was not fresh has become it.
+const FRESH_LOOK_MS: u64 = 20;
+
+/// Tells the feed how fresh this node is, every heartbeat, and at once when it has become fresh.
 async fn beat(cluster: Cluster, hub: Hub, heartbeat_ms: u64) {
     let mut tick = tokio::time::interval(Duration::from_millis(heartbeat_ms));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut facts = heartbeat(&cluster);
     loop {
-        tick.tick().await;
-        let reading = cluster.clock().reading();
-        let freshness = cluster.freshness_at(reading);
-        hub.beat(HeartbeatFacts {
-            reading,
-            fresh: freshness.fresh,
-            staleness_ms: freshness.staleness_ms,
-            max_staleness_ms: freshness.max_staleness_ms,
-            now: cluster.now(),
-        });
+        let became_fresh = async {
+            while !cluster.freshness().fresh {
+                tokio::time::sleep(Duration::from_millis(FRESH_LOOK_MS)).await;
+            }
+        };
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = became_fresh, if !facts.fresh => {}
+        }
+        facts = heartbeat(&cluster);
+        hub.beat(facts);
+    }
+}
+
+/// The clock is read first, then the freshness: see the feed.
+fn heartbeat(cluster: &Cluster) -> HeartbeatFacts {
+    let reading = cluster.clock().reading();
+    let freshness = cluster.freshness_at(reading);
+    HeartbeatFacts {
+        reading,
+        fresh: freshness.fresh,
+        staleness_ms: freshness.staleness_ms,
+        max_staleness_ms: freshness.max_staleness_ms,
+        now: cluster.now(),
     }
 }
 

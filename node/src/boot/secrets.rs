@@ -1,7 +1,7 @@
 //! The cluster secret and the root API key of this node: found, or made and kept.
 
 use super::BootError;
-use crate::config::{CLUSTER_SECRET_FILE, Config, ROOT_KEY_FILE, Secret, keep_secret};
+use crate::config::{CLUSTER_SECRET_FILE, Config, ROOT_KEY_FILE, Secret, Secrets, keep_secret};
 use crate::dice;
 use crate::domain::KeyHash;
 use crate::secret::{ClusterSecret, SecretRing};
@@ -16,8 +16,9 @@ fn fresh_text() -> String {
 }
 
 /// Reads the secrets that the settings name; a node alone makes its own cluster secret.
-pub(super) fn open(config: &Config, data_dir: &Path) -> Result<(SecretRing, RootKey), BootError> {
-    let found = config.secrets()?;
+///
+/// `found` was read before anything was written.
+pub(super) fn open(config: &Config, found: Secrets, data_dir: &Path) -> Result<(SecretRing, RootKey), BootError> {
     let mut texts = found.cluster;
     if texts.is_empty() {
         let made = Secret::new(fresh_text());
@@ -67,7 +68,11 @@ impl RootKey {
 
     /// Where a shell reads the key from.
     pub(super) fn shell_source(&self) -> String {
-        if self.from_environment { "$CURFEW_ROOT_KEY".to_owned() } else { format!("$(cat '{}')", self.file.display()) }
+        if self.from_environment {
+            "$CURFEW_ROOT_KEY".to_owned()
+        } else {
+            format!("$(cat '{}')", self.file.display().to_string().replace('\'', r"'\''"))
+        }
     }
 
     /// Where a person finds it.

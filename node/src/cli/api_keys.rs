@@ -27,7 +27,7 @@ fn reset_root(console: &mut Console<'_>, data_dir: &Path, wait: Duration) -> Res
     }
     let fail = |what: &str, error: std::io::Error| CliError::Failed(format!("{what} in {} cannot be written: {error}", data_dir.display()));
     let key = Secret::new(format!("{}{}", tokens::API_KEY_PREFIX, URL_SAFE_NO_PAD.encode(dice::token_bytes())));
-    let key_file = data_dir.join(ROOT_KEY_FILE);
+    let key_file = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned()).join(ROOT_KEY_FILE);
     // The key first: a wish whose key is lost would lock everybody out.
     keep_secret_again(&key_file, &key).map_err(|error| fail("the new key", error))?;
     let request = ResetRootRequest::leave(data_dir, tokens::hash_key(key.reveal())).map_err(|error| fail("the request", error))?;

@@ -151,9 +151,14 @@ fn engine_config(settings: &Settings) -> Result<Config, String> {
 }
 
 /// A data directory belongs to one seat: it must not be started under another id, nor another directory under this one.
-fn check_seat(local: &Local) -> Result<(), String> {
+async fn check_seat(local: &Local, raft: &Raft) -> Result<(), String> {
     let (id, disk) = (local.node_id(), local.store_uuid());
-    for (member, store) in local.members() {
+    // The engine itself is asked: what it publishes may lag behind its start.
+    let members = raft.with_raft_state(|state| {
+        let effective = state.membership_state.effective();
+        effective.nodes().map(|(id, member)| (*id, member.store_uuid)).collect::<Vec<_>>()
+    });
+    for (member, store) in members.await.map_err(|error| error.to_string())? {
         if store == disk && member != id {
             return Err(format!("this data directory belongs to node {member}, but node.id is {id}: start it as node {member}"));
         }
@@ -200,8 +205,8 @@ impl Cluster {
         };
         let network = Network { local: local.clone(), calls: calls.clone() };
         let raft = Raft::new(node_id, config, network, LogStorage::new(opened.log), machine).await.map_err(|error| error.to_string())?;
+        check_seat(&local, &raft).await?;
         local.set_raft(raft);
-        check_seat(&local)?;
         let inner = Arc::new(Inner {
             local,
             calls,
@@ -331,6 +336,12 @@ impl Cluster {
     #[must_use]
     pub fn leader(&self) -> Option<NodeId> {
         self.0.local.leader()
+    }
+
+    /// Who leads, as far as this node can show: none when nobody has confirmed it for longer than `max_staleness`.
+    #[must_use]
+    pub fn leader_heard(&self) -> Option<NodeId> {
+        self.0.leader_heard()
     }
 
     /// Whether this node leads.

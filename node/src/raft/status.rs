@@ -164,7 +164,7 @@ impl Inner {
     }
 
     pub(crate) async fn status(&self) -> ClusterStatus {
-        let leader = self.local.leader();
+        let leader = self.leader_heard();
         let facts = match leader {
             Some(id) if id == self.local.node_id() => Some(self.member_facts()),
             Some(id) => match self.calls.ask(id, Call::Members(()), MEMBERS_TIMEOUT_MS).await {
@@ -182,6 +182,12 @@ impl Inner {
             node: self.node_status(),
             waiting_for: self.waiting_for(),
         }
+    }
+
+    /// With pre-vote the engine goes on naming a leader that died without a successor; freshness is what shows that one is there.
+    pub(crate) fn leader_heard(&self) -> Option<NodeId> {
+        let fresh = self.freshness_at(self.local.clock.reading()).fresh;
+        self.local.leader().filter(|_| fresh)
     }
 
     pub(crate) fn term(&self) -> u64 {
