@@ -9,7 +9,7 @@ use std::process::{Child, Command};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Starts a program. Until it runs, a new process holds a copy of every socket of this one; so that none keeps a port from a node that is about to
-/// listen on it, nothing is started while somebody holds [`no_start`].
+/// listen on it, nothing is started while somebody holds `no_start`.
 ///
 /// # Errors
 /// When the program cannot be started.
