@@ -18,7 +18,7 @@ const POSITION_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Waits until this node has applied what the caller has seen elsewhere; another cluster's position means nothing here.
 ///
 /// # Errors
-/// A field error when it is malformed, [`Kind::PositionAhead`] when no log has come so far, [`Kind::NodeStale`] at the bound.
+/// A field error when it is malformed, `Kind::PositionAhead` when no log has come so far, `Kind::NodeStale` at the bound.
 pub(crate) async fn wait(shared: &Shared, headers: &HeaderMap) -> Result<(), Problem> {
     let Some(text) = one_header(headers, POSITION)? else { return Ok(()) };
     let position: Position = text.parse().map_err(|error| Problem::field(format!("Curfew-Position: {error}")))?;
@@ -31,7 +31,7 @@ pub(crate) async fn wait(shared: &Shared, headers: &HeaderMap) -> Result<(), Pro
 /// The position of an index in this cluster's log.
 ///
 /// # Errors
-/// [`Kind::NotFormed`] on a node that belongs to no cluster.
+/// `Kind::NotFormed` on a node that belongs to no cluster.
 pub(crate) fn of(shared: &Shared, index: LogIndex) -> Result<Position, Problem> {
     let cluster = shared.cluster.cluster_id().ok_or_else(endings::not_formed)?;
     Ok(Position { cluster, index })
