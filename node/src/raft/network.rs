@@ -206,7 +206,8 @@ impl RaftNetworkV2<Engine> for PeerClient {
     {
         let run = Run { client: self, input, input_ended: false, under_way: VecDeque::new() };
         let answers = unfold(run, |mut run| async move { run.step().await.map(|answer| (answer, run)) });
-        async move { Ok(answers.boxed()) }.boxed()
+        // The engine may look again after the end.
+        async move { Ok(answers.fuse().boxed()) }.boxed()
     }
 
     async fn vote(&mut self, request: VoteRequest<Engine>, _option: RPCOption) -> Result<VoteResponse<Engine>, RPCError<Engine>> {
