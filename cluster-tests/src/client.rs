@@ -260,26 +260,16 @@ impl Client {
 
     /// Authenticates with the session token.
     pub fn authenticate(&self, node: u64, session: &Started, level: Level) -> Seen {
-        self.read(
-            node,
-            &session.session,
-            level,
-            "POST",
-            "/v1/sessions/authenticate",
-            &json!({"session_token": session.token, "consistency": level.word()}),
-        )
+        self.authenticate_by(node, session, level, &json!({"session_token": session.token, "consistency": level.word()}))
     }
 
     /// Authenticates with the first JWT.
     pub fn authenticate_jwt(&self, node: u64, session: &Started, level: Level) -> Seen {
-        self.read(
-            node,
-            &session.session,
-            level,
-            "POST",
-            "/v1/sessions/authenticate",
-            &json!({"session_jwt": session.jwt, "consistency": level.word()}),
-        )
+        self.authenticate_by(node, session, level, &json!({"session_jwt": session.jwt, "consistency": level.word()}))
+    }
+
+    fn authenticate_by(&self, node: u64, session: &Started, level: Level, credential: &Value) -> Seen {
+        self.read(node, &session.session, level, "POST", "/v1/sessions/authenticate", credential)
     }
 
     /// Authenticates with the session token, in two steps: when this returns, the request has been handed to the node's kernel.

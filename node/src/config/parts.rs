@@ -50,7 +50,7 @@ impl RaftSettings {
 pub struct FeedSettings {
     /// How often each stream beats.
     pub heartbeat_ms: u64,
-    /// Frames that wait for one slow subscriber; beyond, its stream ends and it resumes by position.
+    /// Frames kept in one ring for all streams; one that is overtaken reads on from the retained revocations.
     pub subscriber_queue_max: u64,
     /// Streams of this node; beyond, a new one is refused with 503.
     pub subscribers_max: u64,

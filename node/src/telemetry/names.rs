@@ -68,10 +68,10 @@ names! {
     Gauge Bytes STORE_FREE_BYTES = "curfew_store_free_bytes": "Free space on the file system of the data directory.";
 
     Gauge Count FEED_SUBSCRIBERS = "curfew_feed_subscribers": "Open streams of the node.";
-    Gauge Count FEED_LAG_ENTRIES = "curfew_feed_lag_entries": "How far the slowest stream of the node is behind its applied index.";
+    Gauge Count FEED_LAG_ENTRIES = "curfew_feed_lag_entries": "Messages that the slowest stream of the node has not read.";
     Counter Count FEED_EVENTS_TOTAL = "curfew_feed_events_total": "Revocation events put on streams.";
     Counter Count FEED_RESYNCS_TOTAL = "curfew_feed_resyncs_total": "Streams told to fetch the list anew.";
-    Counter Count FEED_DROPPED_TOTAL = "curfew_feed_dropped_total": "Streams ended because their subscriber was too slow.";
+    Counter Count FEED_DROPPED_TOTAL = "curfew_feed_dropped_total": "How often a stream was overtaken by the ring of messages and read on from the state.";
 
     Gauge Count SESSIONS_ACTIVE = "curfew_sessions_active": "Active sessions in the replicated state.";
     Gauge Count SESSIONS_TOMBSTONES = "curfew_sessions_tombstones": "Ended sessions that can still be explained.";
